@@ -1,0 +1,53 @@
+# Every verb of the project. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help install dev test check lint types contracts format lock clean
+
+help: ## This list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+install: $(STAMP) ## Make .venv with hash-locked dependencies and the flowgraft command
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if command -v uv >/dev/null 2>&1; then \
+		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt && \
+		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $(STAMP)
+
+dev: install ## Run everything on this machine with two example instances (ARGS="--port 8700 …")
+	@$(BIN)/flowgraft dev $(ARGS)
+
+test: install ## All tests
+	@./tests/fixtures/ensure-postgres
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
+
+check: lint types contracts test ## What CI runs
+
+lint: install ## Format and lint
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: install ## mypy, strict
+	@$(BIN)/mypy
+
+contracts: install ## Who may import whom
+	@$(BIN)/lint-imports
+
+format: install ## Format and mend what can be mended
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lock: ## Lock the requirements anew (needs uv)
+	@for name in base dev; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		requirements/$$name.in -o requirements/$$name.txt; done
+
+clean: ## Remove what is made
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

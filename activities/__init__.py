@@ -1,0 +1,1 @@
+"""The hands: one side effect each, run by Temporal. No policy, no loops over steps."""

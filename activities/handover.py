@@ -1,0 +1,154 @@
+"""Handing an accepted execution over to Temporal: the one place that starts its workflow."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.common import (
+    Priority,
+    RetryPolicy,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from domain.executions import MAX_DELAY, MIN_DELAY, RetryRule
+from domain.jsontext import dumps
+from domain.messages import DELIVERY_SIGNAL, EXECUTION_WORKFLOW, ExecutionInput
+from store.executions import ExecutionView
+
+INLINE_PAYLOAD = 64 * 1024  # characters of JSON; a larger trigger stays in the acceptance row
+
+
+@dataclass(frozen=True)
+class Handover:
+    """All that a start needs. `trigger` only when small; `attempts_made` when a lost chain is begun anew."""
+
+    execution_id: str
+    instance_flow_id: str
+    deployment_id: str
+    customer_id: str
+    instance_id: str
+    integration_id: str
+    version_number: int
+    trigger_kind: str
+    retry: RetryRule
+    summary: str
+    replay_of: str | None = None
+    trigger: dict[str, Any] | None = None
+    attempts_made: int = 0
+
+
+def handover_of(view: ExecutionView, *, attempts_made: int = 0) -> Handover:
+    """From the ledger; the payload is read by the execution itself."""
+    row = view.row
+    return Handover(
+        execution_id=row.id,
+        instance_flow_id=row.instance_flow_id,
+        deployment_id=row.deployment_id,
+        customer_id=row.customer_id,
+        instance_id=row.instance_id,
+        integration_id=row.integration_id,
+        version_number=view.version_number,
+        trigger_kind=row.trigger,
+        retry=RetryRule(**row.retry),
+        summary=summary(view.customer_name, view.instance_name, view.version_number, view.flow_name, row.trigger),
+        replay_of=row.replay_of,
+        attempts_made=attempts_made,
+    )
+
+
+def summary(customer: str, instance: str, version: int, flow: str, trigger: str) -> str:
+    """One line for Temporal's list, within its 200 bytes."""
+    text = f"{customer} · {instance} v{version} · {flow} · {trigger}"
+    return text.encode()[:200].decode(errors="ignore")
+
+
+def small(trigger: dict[str, Any]) -> dict[str, Any] | None:
+    return trigger if len(dumps(trigger)) <= INLINE_PAYLOAD else None
+
+
+class Starter:
+    """Starts execution workflows. A workflow that exists already is a success, so every call may be repeated."""
+
+    def __init__(self, client: Client, task_queue: str, public_url: str) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._public_url = public_url
+
+    async def start(self, handover: Handover, *, delivery: bool = False) -> None:
+        """`delivery`: signal-with-start, for a webhook's first start only: repeated, it would signal an open run
+        again and cut a retry's delay short. Raises what the client raises when Temporal is away."""
+        signal: dict[str, Any] = {"start_signal": DELIVERY_SIGNAL, "start_signal_args": [handover.execution_id]}
+        if not delivery:
+            signal = {"id_conflict_policy": WorkflowIDConflictPolicy.FAIL}
+        details = self._details(handover)
+        try:
+            await self._client.start_workflow(
+                EXECUTION_WORKFLOW,
+                execution_input(handover),
+                id=handover.execution_id,
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                retry_policy=retry_policy(handover.retry, handover.attempts_made),
+                search_attributes=search_attributes(handover),
+                static_summary=handover.summary,
+                static_details=details,
+                memo={"summary": handover.summary, "details": details},  # they survive a retry, the static ones do not
+                priority=Priority(fairness_key=handover.customer_id),
+                **signal,
+            )
+        except WorkflowAlreadyStartedError:
+            return
+
+    def _details(self, handover: Handover) -> str:
+        base = f"{self._public_url}/v1"
+        lines = [
+            f"- Execution [{handover.execution_id}]({base}/executions/{handover.execution_id})",
+            f"- Instance [{handover.instance_id}]({base}/instances/{handover.instance_id})",
+            f"- Customer [{handover.customer_id}]({base}/customers/{handover.customer_id})",
+        ]
+        if handover.replay_of:
+            lines.append(f"- Replay of [{handover.replay_of}]({base}/executions/{handover.replay_of})")
+        return "\n".join(lines)
+
+
+def execution_input(handover: Handover) -> ExecutionInput:
+    return ExecutionInput(
+        instance_flow_id=handover.instance_flow_id,
+        execution_id=handover.execution_id,
+        deployment_id=handover.deployment_id,
+        retry=handover.retry,
+        base_attempt=handover.attempts_made,
+        trigger=handover.trigger,
+    )
+
+
+def retry_policy(rule: RetryRule, attempts_made: int = 0) -> RetryPolicy:
+    """The workflow says each delay itself (Retry-After may lengthen it), so the interval's cap is the widest."""
+    return RetryPolicy(
+        initial_interval=max(timedelta(seconds=rule.delay_seconds), MIN_DELAY),
+        backoff_coefficient=2.0 if rule.exponential else 1.0,
+        maximum_interval=MAX_DELAY,
+        maximum_attempts=max(rule.max_attempts - attempts_made, 1),
+    )
+
+
+def search_attributes(handover: Handover) -> TypedSearchAttributes:
+    """Ids only: search attributes are never encrypted."""
+    values = {
+        "CustomerId": handover.customer_id,
+        "InstanceId": handover.instance_id,
+        "InstanceFlowId": handover.instance_flow_id,
+        "IntegrationId": handover.integration_id,
+        "IntegrationVersion": str(handover.version_number),
+        "Trigger": handover.trigger_kind,
+        "ReplayOf": handover.replay_of or "",
+    }
+    return TypedSearchAttributes(
+        [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items() if value]
+    )

@@ -1,0 +1,28 @@
+"""Progress and end of the jobs that clients poll."""
+
+from dataclasses import asdict
+from typing import Any
+
+from temporalio import activity
+
+from domain.messages import JobEnd
+from runtime.clock import utcnow
+from store.engine import Database
+from store.jobs import Jobs
+
+
+class JobActivities:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn
+    async def end_job(self, end: JobEnd) -> None:
+        """The first end stays."""
+        values: dict[str, Any] = {"state": end.state, "stage": None, "result": end.result}
+        if end.failure is not None:
+            values["error"] = asdict(end.failure)
+        await self.progress(end.job_id, **values)
+
+    async def progress(self, job_id: str, **values: Any) -> None:
+        async with self._database.transaction() as session:
+            await Jobs(session).change(job_id, utcnow(), **values)

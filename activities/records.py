@@ -1,0 +1,95 @@
+"""Writing what happened: records of steps and lines of the customer-facing log."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from domain.logs import SEVERITIES, Severity
+from domain.messages import Failure, StepRecord
+from domain.text import clean_text, truncate
+from runtime.clock import utcnow
+from runtime.crypto import Keyring
+from runtime.ids import new_id
+from store.steps import Steps
+from store.tables import ExecutionRow, LogRow, StepRow
+
+LONGEST_LINE = 64 * 1024
+MOST_LINES = 1_000  # of one step
+
+
+@dataclass
+class Log:
+    """Collects a step's lines; they are written with its record."""
+
+    lines: list[tuple[datetime, Severity, str]] = field(default_factory=list)
+
+    def __call__(self, level: Severity, message: str) -> None:
+        if len(self.lines) < MOST_LINES:
+            self.lines.append((utcnow(), level, truncate(clean_text(message), LONGEST_LINE)))
+
+
+def log_rows(execution: ExecutionRow, attempt: int, step: str | None, log: Log) -> list[LogRow]:
+    return [
+        LogRow(
+            id=new_id("log"),
+            timestamp=at,
+            severity=SEVERITIES.index(level),
+            message=message,
+            type="execution",
+            step=step,
+            attempt=attempt,
+            execution_id=execution.id,
+            instance_flow_id=execution.instance_flow_id,
+            instance_id=execution.instance_id,
+            customer_id=execution.customer_id,
+        )
+        for at, level, message in log.lines
+    ]
+
+
+def value_context(execution_id: str, attempt: int, path: str, column: str) -> str:
+    """The associated data of a step's encrypted value."""
+    return f"steps/{execution_id}/{attempt}/{path}/{column}"
+
+
+def sealed(keyring: Keyring, execution_id: str, attempt: int, path: str, column: str, value: Any) -> bytes | None:
+    if value is None:
+        return None
+    return keyring.encrypt_json(value, value_context(execution_id, attempt, path, column))
+
+
+def error_json(failure: Failure | None) -> dict[str, Any] | None:
+    return None if failure is None else asdict(failure)
+
+
+async def write_control_records(
+    steps: Steps, keyring: Keyring, execution_id: str, attempt: int, records: Sequence[StepRecord]
+) -> None:
+    for row in _control_rows(keyring, execution_id, attempt, records):
+        await steps.record(row)
+
+
+def _control_rows(
+    keyring: Keyring, execution_id: str, attempt: int, records: Sequence[StepRecord]
+) -> Iterable[StepRow]:
+    for record in records:
+        component, _, action = record.kind.partition(".")
+        yield StepRow(
+            execution_id=execution_id,
+            attempt=attempt,
+            path=record.path,
+            key=record.key,
+            name=record.name,
+            component=component if action else "flow",
+            action=action or component,
+            position=record.position,
+            iteration=record.iteration,
+            status=record.status,
+            started_at=datetime.fromisoformat(record.started_at),
+            ended_at=datetime.fromisoformat(record.ended_at) if record.ended_at else None,
+            inputs=sealed(keyring, execution_id, attempt, record.path, "inputs", record.inputs),
+            output=sealed(keyring, execution_id, attempt, record.path, "output", record.output),
+            branch=record.branch,
+            error=error_json(record.error),
+        )

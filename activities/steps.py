@@ -1,0 +1,301 @@
+"""Run one step: what the ledger holds already, else the action, then its record in one transaction."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio import activity
+from temporalio.common import RawValue
+
+from activities import errors
+from activities.deployments import Deployment, Deployments
+from activities.records import Log, error_json, log_rows, sealed, value_context, write_control_records
+from activities.state import NoState, TransactionState
+from components.base import Action, ActionContext, Connection, Registry, StateAccess
+from domain.connections import secret_texts
+from domain.errors import StepFailed, Unavailable
+from domain.executions import StepStatus, idempotency_key
+from domain.http import HttpSender
+from domain.messages import Failure, RunStepInput, RunStepResult
+from domain.values import mask, resolve_secrets
+from runtime.clock import utcnow
+from runtime.crypto import Keyring
+from store.engine import Database
+from store.steps import Steps
+from store.tables import ExecutionRow, StepRow
+
+HEARTBEAT_SECONDS = 2.0
+LARGEST_OUTPUT = 8 * 1024 * 1024
+RECORDING_PATIENCE = 60.0  # seconds to keep trying to write the record of an effect that has happened
+
+
+@dataclass
+class Outcome:
+    """What an action came to, before and after masking. `failure` or `output`, never both."""
+
+    inputs: Any = None
+    output: Any = None
+    failure: Failure | None = None
+
+
+class StepActivities:
+    def __init__(
+        self, database: Database, keyring: Keyring, registry: Registry, http: HttpSender, deployments: Deployments
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._registry = registry
+        self._http = http
+        self._deployments = deployments
+
+    @activity.defn(dynamic=True)
+    async def run_step(self, arguments: Sequence[RawValue]) -> RunStepResult:
+        """Any `component.action`. Raises retryable while the step has tries left, else non-retryable."""
+        step: RunStepInput = activity.payload_converter().from_payload(arguments[0].payload, RunStepInput)
+        action = self._registry.get(step.action)
+        if action is not None and action.local:
+            row = await self._run_in_transaction(step, action)
+        else:
+            async with _heartbeats():
+                row = await self._run_outside(step, action)
+        return self._answer(step, row)
+
+    async def _run_in_transaction(self, step: RunStepInput, action: Action) -> StepRow:
+        """Action, state and record become true together; a failed action's state is rolled back, its record is not."""
+        async with self._database.transaction() as session:
+            held = await self._held(session, step)
+            if held is not None:
+                return await self._keep(session, step, held)
+            execution = await _execution(session, step)
+            log = Log()
+            savepoint = await session.begin_nested()
+            state = TransactionState(session, self._keyring, execution)
+            outcome = await self._perform(step, action, log, state, session)
+            await (savepoint.commit() if outcome.failure is None else savepoint.rollback())
+            return await self._record(session, step, outcome, log)
+
+    async def _run_outside(self, step: RunStepInput, action: Action | None) -> StepRow:
+        async with self._database.snapshot() as session:
+            held = await self._held(session, step)
+        if held is not None:
+            async with self._database.transaction() as session:
+                return await self._keep(session, step, held)
+        log = Log()
+        outcome = await self._perform(step, action, log, NoState())
+        return await self._record_patiently(step, outcome, log)
+
+    async def _held(self, session: AsyncSession, step: RunStepInput) -> StepRow | None:
+        """What is recorded already, for this attempt or, in a replay from the failed step, for the original."""
+        steps = Steps(session)
+        held = await steps.get(step.execution_id, step.attempt, step.path)
+        if held is not None and held.status != StepStatus.RUNNING:
+            return held
+        return await steps.succeeded(step.resume_from, step.path) if step.resume_from else None
+
+    async def _keep(self, session: AsyncSession, step: RunStepInput, held: StepRow) -> StepRow:
+        """The record of this execution as it is; one of the original's is copied, so that the replay shows it too."""
+        if held.execution_id == step.execution_id:
+            return held
+        return await self._record(session, step, Outcome(self._open(held, "inputs"), self._open(held, "output")), Log())
+
+    async def _perform(
+        self,
+        step: RunStepInput,
+        action: Action | None,
+        log: Log,
+        state: StateAccess,
+        session: AsyncSession | None = None,
+    ) -> Outcome:
+        """Never raises for what an action does wrong: a failure is an outcome."""
+        outcome = Outcome(inputs=step.inputs | step.lazy)
+        hidden: list[str] = []
+        try:
+            deployment = await self._deployments.get(step.deployment_id, session)
+            inputs, hidden = self._reveal(deployment, step.inputs)
+            outcome.inputs = inputs | {name: bound["template"] for name, bound in step.lazy.items()}
+            connection = _connection(deployment, step)
+            hidden = [*hidden, *_secret_texts(connection)]
+            outcome.output = await self._call(step, action, inputs, self._context(step, connection, log, state))
+        except Unavailable as error:
+            if not isinstance(state, NoState):
+                raise  # The database is away: nothing has happened, so nothing is recorded.
+            outcome.failure = errors.failure_of(error, step.path)
+        except Exception as error:
+            outcome.failure = errors.failure_of(error, step.path)
+        return _masked(outcome, log, hidden)
+
+    def _reveal(self, deployment: Deployment, inputs: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        return resolve_secrets(inputs, lambda key, mac: self._deployments.reveal(deployment, key, mac))
+
+    async def _call(
+        self, step: RunStepInput, action: Action | None, inputs: dict[str, Any], context: ActionContext
+    ) -> Any:
+        if action is None:
+            raise StepFailed(f"There is no action {step.action} here", code="unknown_action", permanent=True)
+        try:
+            given = action.inputs.model_validate(inputs)
+        except ValidationError as error:
+            raise _invalid_input(step.action, error) from error
+        try:
+            async with asyncio.timeout(step.timeout_seconds):
+                output = await action.run(context, given)
+        except TimeoutError as error:
+            message = f"{step.action} took longer than {step.timeout_seconds:g} s"
+            raise StepFailed(message, code="timeout", transient=True) from error
+        if len(json.dumps(output)) > LARGEST_OUTPUT:
+            raise StepFailed("The step's output is larger than 8 MiB", code="output_too_large", permanent=True)
+        return output
+
+    def _context(
+        self, step: RunStepInput, connection: Connection | None, log: Log, state: StateAccess
+    ) -> ActionContext:
+        return ActionContext(
+            execution_id=step.execution_id,
+            path=step.path,
+            attempt=step.attempt,
+            idempotency_key=idempotency_key(step.execution_id, step.path),
+            now=datetime.fromisoformat(step.started_at),
+            timeout=step.timeout_seconds,
+            log=log,
+            http=self._http,
+            state=state,
+            connection=connection,
+            lazy=step.lazy,
+        )
+
+    # Records
+
+    async def _record_patiently(self, step: RunStepInput, outcome: Outcome, log: Log) -> StepRow:
+        """The effect has happened; losing its record would repeat it."""
+        deadline = asyncio.get_running_loop().time() + RECORDING_PATIENCE
+        while True:
+            try:
+                async with self._database.transaction() as session:
+                    return await self._record(session, step, outcome, log)
+            except Unavailable:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(0.5)
+
+    async def _record(self, session: AsyncSession, step: RunStepInput, outcome: Outcome, log: Log) -> StepRow:
+        execution = await _execution(session, step)
+        steps = Steps(session)
+        await write_control_records(steps, self._keyring, step.execution_id, step.attempt, step.records)
+        session.add_all(log_rows(execution, step.attempt, step.path, log))
+        held = await steps.get(step.execution_id, step.attempt, step.path)
+        return await steps.record(self._row(step, outcome, tries=held.tries + 1 if held else 1))
+
+    def _row(self, step: RunStepInput, outcome: Outcome, tries: int) -> StepRow:
+        component, _, action = step.action.partition(".")
+        at = (step.execution_id, step.attempt, step.path)
+        output = sealed(self._keyring, *at, "output", outcome.output)
+        return StepRow(
+            execution_id=step.execution_id,
+            attempt=step.attempt,
+            path=step.path,
+            key=step.key,
+            name=step.name,
+            component=component,
+            action=action,
+            position=step.position,
+            iteration=step.iteration,
+            status=_status(step, outcome, tries),
+            tries=tries,
+            started_at=datetime.fromisoformat(step.started_at),
+            ended_at=utcnow(),
+            inputs=sealed(self._keyring, *at, "inputs", outcome.inputs),
+            output=output,
+            output_size=len(output or b""),
+            error=error_json(outcome.failure),
+        )
+
+    def _answer(self, step: RunStepInput, row: StepRow) -> RunStepResult:
+        if row.status == StepStatus.SUCCEEDED:
+            return RunStepResult(self._open(row, "output"))
+        failure = Failure(**(row.error or {"code": "internal_error", "message": "The step failed"}))
+        if row.status == StepStatus.RUNNING:
+            raise errors.again(failure, _try_delay(step, row.tries, failure))
+        raise errors.final(failure)
+
+    def _open(self, row: StepRow, column: str) -> Any:
+        sealed_value = getattr(row, column)
+        if sealed_value is None:
+            return None
+        return self._keyring.decrypt_json(sealed_value, value_context(row.execution_id, row.attempt, row.path, column))
+
+
+async def _execution(session: AsyncSession, step: RunStepInput) -> ExecutionRow:
+    execution = await session.get(ExecutionRow, step.execution_id)
+    if execution is None:
+        raise errors.final(Failure("execution_gone", "The execution has been deleted", step.path, permanent=True))
+    return execution
+
+
+def _status(step: RunStepInput, outcome: Outcome, tries: int) -> StepStatus:
+    """Running means: this try failed and another one follows."""
+    if outcome.failure is None:
+        return StepStatus.SUCCEEDED
+    return StepStatus.RUNNING if outcome.failure.transient and tries < step.tries else StepStatus.FAILED
+
+
+def _try_delay(step: RunStepInput, tries: int, failure: Failure) -> timedelta:
+    factor = 2 ** (tries - 1) if step.exponential else 1
+    seconds = max(step.delay_seconds * factor, failure.retry_after or 0.0)
+    return timedelta(seconds=min(seconds, 3600.0))
+
+
+def _connection(deployment: Deployment, step: RunStepInput) -> Connection | None:
+    if step.connection is None:
+        return None
+    held = deployment.connections.get(step.connection)
+    if held is None:
+        message = f"The connection {step.connection} is not configured"
+        raise StepFailed(message, code="connection_missing", permanent=True)
+    hosts = held.get("hosts")
+    return Connection(step.connection, held["kind"], held["values"], tuple(hosts) if hosts else None)
+
+
+def _secret_texts(connection: Connection | None) -> list[str]:
+    return secret_texts(connection.kind, connection.values) if connection else []
+
+
+def _masked(outcome: Outcome, log: Log, hidden: Sequence[str]) -> Outcome:
+    if not hidden:
+        return outcome
+    log.lines = [(at, level, mask(message, hidden)) for at, level, message in log.lines]
+    failure = outcome.failure
+    if failure is not None:
+        failure.message, failure.details = mask(failure.message, hidden), mask(failure.details, hidden)
+    return Outcome(mask(outcome.inputs, hidden), mask(outcome.output, hidden), failure)
+
+
+def _invalid_input(action: str, error: ValidationError) -> StepFailed:
+    problems = [
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    return StepFailed(f"{action} got inputs it cannot take: {'; '.join(problems)}", code="invalid_input")
+
+
+@asynccontextmanager
+async def _heartbeats() -> AsyncIterator[None]:
+    """A lost worker is known by its silence."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            activity.heartbeat()
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating

@@ -1,0 +1,1 @@
+"""Customers: the tenants, each with instances."""

@@ -1,0 +1,1 @@
+"""Executions: what ran, what came of it, and running it again."""

@@ -1,0 +1,153 @@
+"""`/v1/executions`."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import Query, Response
+from fastapi.responses import JSONResponse
+
+from activities.payloads import Payload
+from api.deps import AfterCommit, EtagDep, PagerDep, ResourcesDep, Session
+from api.executions import service
+from api.executions.schemas import (
+    CancelRead,
+    ExecutionDetail,
+    ExecutionLink,
+    ExecutionQuery,
+    ExecutionRead,
+    PayloadRead,
+    ReplayCreate,
+    Started,
+)
+from api.logs import service as logs
+from api.logs.schemas import LogQuery, LogRead
+from api.paging import Listing
+from api.resources import Resources
+from api.routing import requires, v1_router
+from domain.executions import Status
+from store.executions import Executions, ExecutionView
+
+router = v1_router("executions")
+
+
+@router.get("/executions")
+@requires("read")
+async def list_(
+    query: Annotated[ExecutionQuery, Query()], session: Session, resources: ResourcesDep, pager: PagerDep
+) -> Listing[ExecutionRead]:
+    """List executions of all customers, newest first."""
+    views = await service.find(session, query.wanted(), pager.page)
+    return pager.listing(views, partial(_read, resources), lambda view: view.row.id)
+
+
+@router.get("/executions/{execution_id}")
+@requires("read")
+async def get(execution_id: str, session: Session, resources: ResourcesDep, tag: EtagDep) -> ExecutionDetail:
+    """Read an execution: status, attempts, steps, lineage."""
+    view = await service.get(session, execution_id)
+    tag(1)
+    return ExecutionDetail.of(
+        view,
+        _link(resources, view),
+        replays=[ExecutionLink.of(row) for row in await Executions(session).replays(execution_id)],
+        invoked=[],
+        steps=await service.steps(session, resources.keyring, execution_id),
+    )
+
+
+@router.get("/executions/{execution_id}/payload")
+@requires("read")
+async def get_payload(execution_id: str, session: Session, resources: ResourcesDep) -> PayloadRead:
+    """What invoked the execution, readable."""
+    payload = await service.payload(session, resources, execution_id)
+    root = payload.root()
+    return PayloadRead(
+        method=payload.method,
+        headers=root["headers"],
+        query=root["query"],
+        path=payload.path,
+        content_type=payload.content_type,
+        size=len(payload.body),
+        body=root["body"],
+    )
+
+
+@router.get("/executions/{execution_id}/payload/raw", response_class=Response)
+@requires("read")
+async def get_raw_payload(execution_id: str, session: Session, resources: ResourcesDep) -> Response:
+    """The very bytes that were received."""
+    return _raw(await service.payload(session, resources, execution_id))
+
+
+@router.get("/executions/{execution_id}/logs")
+@requires("read")
+async def list_logs(
+    execution_id: str, query: Annotated[LogQuery, Query()], session: Session, pager: PagerDep
+) -> Listing[LogRead]:
+    """Search the execution's log lines, newest first."""
+    await service.get(session, execution_id)
+    rows = await logs.find(session, replace(query.wanted(), execution_ids=[execution_id]), pager.page)
+    return pager.listing(rows, LogRead.of, lambda row: row.id)
+
+
+@router.get("/executions/{execution_id}/steps/{path:path}/output", response_class=JSONResponse)
+@requires("read")
+async def get_step_output(
+    execution_id: str,
+    path: str,
+    session: Session,
+    resources: ResourcesDep,
+    attempt: Annotated[int | None, Query(ge=1)] = None,
+) -> JSONResponse:
+    """A step's whole output."""
+    return JSONResponse(await service.output(session, resources.keyring, execution_id, path, attempt))
+
+
+@router.post("/executions/{execution_id}/replay", status_code=202)
+@requires("execute")
+async def replay(
+    execution_id: str,
+    session: Session,
+    resources: ResourcesDep,
+    response: Response,
+    after_commit: AfterCommit,
+    body: ReplayCreate | None = None,
+) -> Started:
+    """Run it again as a new execution with the same payload."""
+    wanted = body or ReplayCreate()
+    handover = await service.replay(
+        session,
+        resources,
+        execution_id,
+        original_version=wanted.version == "original",
+        from_failed_step=wanted.from_ == "failed_step",
+    )
+    after_commit.append(partial(resources.gateway.hand_over, handover))
+    url = f"{resources.settings.public_url}/v1/executions/{handover.execution_id}"
+    response.headers["Location"] = url
+    return Started(execution_id=handover.execution_id, url=url)
+
+
+@router.post("/executions/{execution_id}/cancel", status_code=202)
+@requires("execute")
+async def cancel(execution_id: str, session: Session, resources: ResourcesDep, after_commit: AfterCommit) -> CancelRead:
+    """Cancel an execution; a pending retry ends at once."""
+    row = await service.cancel(session, execution_id)
+    after_commit.append(partial(resources.gateway.cancel, row.workflow_id or row.id))
+    return CancelRead(execution_id=row.id, status=Status(row.status))
+
+
+def _read(resources: Resources, view: ExecutionView) -> ExecutionRead:
+    return ExecutionRead.of(view, _link(resources, view))
+
+
+def _link(resources: Resources, view: ExecutionView) -> Any:
+    row = view.row
+    return resources.gateway.link(row.workflow_id, row.run_id) if row.workflow_id else None
+
+
+def _raw(payload: Payload) -> Response:
+    """Served as an opaque download: whatever a sender wrote is never rendered by a browser."""
+    headers = {"Content-Type": payload.content_type or "application/octet-stream", "Content-Disposition": "attachment"}
+    return Response(payload.body, headers=headers)

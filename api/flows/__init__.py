@@ -1,0 +1,1 @@
+"""The flows of instances: URLs, keys, schedules, tests."""

@@ -1,0 +1,49 @@
+"""What the API asks of Temporal. `api/temporal.py` is the real one; tests bring a fake."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from activities.handover import Handover
+from domain.messages import DeployInput, DeployResult
+from store.tables import JobRow
+
+
+@dataclass(frozen=True)
+class WorkflowLink:
+    """Where an execution's workflow can be looked at."""
+
+    workflow_id: str
+    run_id: str | None
+    url: str | None
+
+
+class Gateway(Protocol):
+    async def hand_over(self, handover: Handover, *, delivery: bool = False) -> bool:
+        """Start the execution's workflow, once. `delivery`: a webhook's first start (signal-with-start).
+
+        Bounded by about a second and never raises for Temporal being away: False then, and upkeep starts it later.
+        """
+        ...
+
+    async def cancel(self, workflow_id: str) -> bool:
+        """Ask the workflow to end; a pending retry ends at once. False when Temporal is away."""
+        ...
+
+    async def deploy(self, message: DeployInput) -> DeployResult | None:
+        """Run the deploy workflow and wait up to 30 s; None when it takes longer.
+
+        Raises Unavailable (Temporal away, nothing changed), Conflict (another deploy is under way), Invalid.
+        """
+        ...
+
+    async def start_job(self, job: JobRow) -> bool:
+        """Start the workflow of a delete or delete_customer job. False when Temporal is away: upkeep does it."""
+        ...
+
+    async def sync_schedules(self, instance_id: str) -> bool:
+        """Bring the instance's Temporal Schedules in line with the ledger (pause, unpause). False: upkeep does it."""
+        ...
+
+    async def healthy(self) -> bool: ...
+
+    def link(self, workflow_id: str, run_id: str | None) -> WorkflowLink: ...

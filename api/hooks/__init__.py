@@ -1,0 +1,1 @@
+"""Webhooks in: the first four stops of the road."""

@@ -1,0 +1,82 @@
+"""`/hooks/{token}`: any bytes, bounded, accepted with 202 once they are stored."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from api.hooks.service import Delivery, Hooks
+from api.problems import MEDIA_TYPE, ProblemRead
+from api.resources import Resources
+from domain.errors import TooLarge
+
+LARGEST_BODY = 6 * 1024 * 1024
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+ANY_BODY: dict[str, Any] = {"requestBody": {"content": {"*/*": {"schema": {}, "example": {"id": 42}}}}}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"description": description, "content": {MEDIA_TYPE: {"schema": ProblemRead.model_json_schema()}}}
+    for status, description in {
+        401: "A key is wanted or wrong: `unauthenticated`.",
+        404: "No such webhook: `not_found`.",
+        405: "The trigger does not take this method.",
+        409: "`instance_paused` or `instance_not_deployed`.",
+        410: "The instance has been deleted, or the URL was changed: `gone`.",
+        413: "More than 6 MiB.",
+        503: "Try later: see `Retry-After`.",
+    }.items()
+}
+
+router = APIRouter(tags=["hooks"], generate_unique_id_function=lambda route: f"hooks_{route.name}")
+
+
+class ReceiptRead(BaseModel):
+    """Accepted: stored, and it cannot be lost."""
+
+    execution_id: str = Field(examples=["exec_01m87xc1jzcfffz88vsyj5f88f"])
+    url: str
+    duplicate: bool = Field(description="True: the same dedupe key was accepted before, and this is its execution")
+
+
+@router.post("/hooks/{token}", status_code=202, response_model=ReceiptRead, responses=REFUSALS, openapi_extra=ANY_BODY)
+@router.api_route("/hooks/{token}", methods=METHODS, status_code=202, include_in_schema=False)
+@router.api_route("/hooks/{token}/{rest:path}", methods=METHODS, status_code=202, include_in_schema=False)
+async def receive(request: Request, token: str, rest: str = "") -> JSONResponse:
+    """Accept a delivery: stored, it cannot be lost. A repeated one gets the first one's execution."""
+    resources: Resources = request.app.state.resources
+    hooks: Hooks = request.app.state.hooks
+    flow_id = await hooks.flow_of(token)
+    receipt = await hooks.accept(flow_id, token, await _delivery(request, rest))
+    url = f"{resources.settings.public_url}/v1/executions/{receipt.execution_id}"
+    headers = {"Location": url} | ({"Idempotent-Replayed": "true"} if receipt.duplicate else {})
+    content: dict[str, Any] = {"execution_id": receipt.execution_id, "url": url, "duplicate": receipt.duplicate}
+    return JSONResponse(content, 202, headers)
+
+
+async def _delivery(request: Request, rest: str) -> Delivery:
+    return Delivery(
+        method=request.method,
+        path=f"/{rest}" if rest else "",
+        query=request.query_params.multi_items(),
+        headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
+        content_type=request.headers.get("content-type"),
+        body=await _bounded_body(request),
+    )
+
+
+async def _bounded_body(request: Request) -> bytes:
+    """Counted while it streams: a Content-Length may lie or be absent."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > LARGEST_BODY:
+        raise _too_large()
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > LARGEST_BODY:
+            raise _too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large() -> TooLarge:
+    return TooLarge("A webhook's body has at most 6 MiB")

@@ -1,0 +1,1 @@
+"""Instances: an integration for one customer, with its version, configuration and lifecycle."""

@@ -1,0 +1,53 @@
+"""`/v1/instances/{id}/config`. Its ETag is its own."""
+
+from api.deps import CallerDep, EtagDep, PreconditionDep, ResourcesDep, Session
+from api.instances import config_service as service
+from api.instances.config_schemas import ConfigChange, ConfigRead
+from api.routing import requires, v1_router
+
+router = v1_router("instances")
+
+
+@router.get("/instances/{instance_id}/config")
+@requires("read")
+async def get_config(instance_id: str, session: Session, resources: ResourcesDep, tag: EtagDep) -> ConfigRead:
+    """Read the configuration. Secrets never come back, only whether they are set."""
+    view = await service.get(session, resources.keyring, instance_id)
+    tag(view.row.config_revision)
+    return ConfigRead.of(view)
+
+
+@router.patch("/instances/{instance_id}/config")
+@requires("write")
+async def change_config(
+    instance_id: str,
+    body: ConfigChange,
+    session: Session,
+    caller: CallerDep,
+    resources: ResourcesDep,
+    precondition: PreconditionDep,
+    tag: EtagDep,
+) -> ConfigRead:
+    """Change the values given; null goes back to the default."""
+    view = await service.change(session, resources.keyring, caller.principal, instance_id, body.values, precondition)
+    tag(view.row.config_revision)
+    return ConfigRead.of(view)
+
+
+@router.put("/instances/{instance_id}/config")
+@requires("write")
+async def replace_config(
+    instance_id: str,
+    body: ConfigChange,
+    session: Session,
+    caller: CallerDep,
+    resources: ResourcesDep,
+    precondition: PreconditionDep,
+    tag: EtagDep,
+) -> ConfigRead:
+    """Replace all values; what is not given, secrets too, goes back to the default."""
+    view = await service.change(
+        session, resources.keyring, caller.principal, instance_id, body.values, precondition, replace=True
+    )
+    tag(view.row.config_revision)
+    return ConfigRead.of(view)

@@ -1,0 +1,1 @@
+"""Integrations: their drafts, their published versions, and checking definitions."""

@@ -1,0 +1,42 @@
+"""What jobs look like on the wire."""
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, Field
+
+from api.shapes import Instant
+from store.tables import JobRow
+
+
+class JobRead(BaseModel):
+    id: str
+    kind: str = Field(examples=["deploy", "delete", "delete_customer"])
+    state: Literal["running", "paused", "succeeded", "failed", "aborted"]
+    stage: str | None
+    object_id: str
+    total: int
+    done: int
+    failed: int
+    items_url: str | None
+    error: dict[str, Any] | None
+    result: dict[str, Any] | None
+    created_at: Instant
+    updated_at: Instant
+
+    @classmethod
+    def of(cls, row: JobRow) -> Self:
+        return cls(
+            id=row.id,
+            kind=row.kind,
+            state=row.state,
+            stage=row.stage,
+            object_id=row.object_id,
+            total=row.total,
+            done=row.done,
+            failed=row.failed,
+            items_url=None,
+            error=row.error,
+            result=row.result,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )

@@ -1,0 +1,1 @@
+"""Log lines of executions and of everything else."""

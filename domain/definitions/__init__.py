@@ -1,0 +1,1 @@
+"""Integration definitions: the model (`model.py`) and what reads a notation into it."""

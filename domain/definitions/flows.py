@@ -1,0 +1,110 @@
+"""Checks of a flow: its trigger, retry, concurrency and timeout; then its steps."""
+
+from datetime import timedelta
+
+from domain.catalog import Catalog
+from domain.definitions.limits import check_duration
+from domain.definitions.model import Dedupe, Flow, Retry, ScheduleTrigger, WebhookTrigger
+from domain.definitions.places import Report
+from domain.definitions.scope import TRIGGER_ROOTS, Known, Scope
+from domain.definitions.steps import StepChecks
+from domain.schedules import check_cron, check_time_zone
+from domain.text import truncate
+from domain.values import Location, PathSyntax, is_expression, parse_path
+
+LONGEST_TIMEOUT = timedelta(hours=24)
+LONGEST_DELAY = timedelta(minutes=60)
+LONGEST_MAX_DELAY = timedelta(hours=24)
+
+_NOT_BUILT_TRIGGERS = {"flow", "poll"}
+
+
+def check_flow(flow: Flow, at: Location, known: Known, catalog: Catalog) -> None:
+    report, trigger = known.report, flow.trigger
+    if trigger.type in _NOT_BUILT_TRIGGERS:
+        report.add((*at, "trigger", "type"), "not_supported_yet", f"{trigger.type} triggers are not built yet")
+    elif isinstance(trigger, WebhookTrigger):
+        _check_webhook(trigger, (*at, "trigger"), known)
+    elif isinstance(trigger, ScheduleTrigger):
+        _check_schedule(trigger, (*at, "trigger"), known)
+    synchronous = isinstance(trigger, WebhookTrigger) and trigger.respond == "sync"
+    if flow.retry:
+        if synchronous:
+            report.add((*at, "retry"), "invalid_value", "a synchronous flow has no retry: its caller waits", key=True)
+        _check_retry(flow.retry, (*at, "retry"), report)
+    if flow.concurrency and (synchronous or trigger.type == "schedule"):
+        kind = "synchronous" if synchronous else "schedule"
+        report.add((*at, "concurrency"), "invalid_value", f"a {kind} flow has no concurrency", key=True)
+    elif flow.concurrency:
+        _check_concurrency(flow, (*at, "concurrency"), report)
+    check_duration(flow.timeout, (*at, "timeout"), report, longest=LONGEST_TIMEOUT)
+    StepChecks(Scope(known, flow.steps), catalog).check_steps(flow.steps, (*at, "steps"))
+
+
+def _check_webhook(trigger: WebhookTrigger, at: Location, known: Known) -> None:
+    report, scope = known.report, Scope(known)
+    if not trigger.methods:
+        report.add((*at, "methods"), "invalid_value", "methods is empty: no request could come in")
+    if trigger.respond == "sync":
+        report.add((*at, "respond"), "not_supported_yet", "synchronous flows are not built yet")
+    if trigger.security and trigger.security.hmac:
+        report.add((*at, "security", "hmac"), "not_supported_yet", "hmac is not built yet", key=True)
+        scope.check(
+            trigger.security.hmac.secret, (*at, "security", "hmac", "secret"), secrets=True, roots=TRIGGER_ROOTS
+        )
+    if trigger.dedupe:
+        _check_dedupe(trigger.dedupe, (*at, "dedupe"), report)
+    scope.check(trigger.tags, (*at, "tags"), roots=TRIGGER_ROOTS)
+
+
+def _check_dedupe(dedupe: Dedupe, at: Location, report: Report) -> None:
+    if (dedupe.header is None) == (dedupe.body is None):
+        report.add(at, "invalid_value", "dedupe takes either header or body")
+    if dedupe.header is not None and (not dedupe.header or is_expression(dedupe.header)):
+        report.add((*at, "header"), "invalid_value", "this is not the name of a header")
+    if dedupe.body is not None:
+        try:
+            parse_path(dedupe.body)
+        except PathSyntax as error:
+            detail = f"a path into the body, such as event.id: {error.message} (character {error.offset + 1})"
+            report.add((*at, "body"), "bad_expression", detail)
+
+
+def _check_schedule(trigger: ScheduleTrigger, at: Location, known: Known) -> None:
+    report = known.report
+    if (trigger.from_ is None) == (trigger.cron is None):
+        report.add(at, "invalid_value", "a schedule takes either from, a config key, or cron")
+    if trigger.from_ is not None:
+        field = known.fields.get(trigger.from_)
+        if field is None:
+            hint = report.did_you_mean(trigger.from_, known.fields)
+            detail = f"there is no config key {truncate(trigger.from_, 60)}{hint}"
+            report.add((*at, "from"), "unknown_config_key", detail)
+        elif field.type != "schedule":
+            report.add((*at, "from"), "invalid_value", f"{field.key} is of type {field.type}, not schedule")
+        if trigger.time_zone is not None:
+            report.add((*at, "time_zone"), "invalid_value", "time_zone goes with cron: from has its own", key=True)
+    if trigger.cron is not None and (wrong := check_cron(trigger.cron)):
+        report.add((*at, "cron"), "bad_cron", wrong)
+    if trigger.time_zone is not None and (wrong := check_time_zone(trigger.time_zone)):
+        report.add((*at, "time_zone"), "bad_time_zone", wrong)
+    check_duration(trigger.catch_up, (*at, "catch_up"), report)
+
+
+def _check_retry(retry: Retry, at: Location, report: Report) -> None:
+    check_duration(retry.delay, (*at, "delay"), report, longest=LONGEST_DELAY, zero=True)
+    check_duration(retry.max_delay, (*at, "max_delay"), report, longest=LONGEST_MAX_DELAY, zero=True)
+    if retry.unique_by is not None:
+        report.add((*at, "unique_by"), "not_supported_yet", "unique_by is not built yet", key=True)
+
+
+def _check_concurrency(flow: Flow, at: Location, report: Report) -> None:
+    concurrency = flow.concurrency
+    if concurrency is None:
+        return
+    if concurrency.mode != "parallel":
+        report.add((*at, "mode"), "not_supported_yet", f"{concurrency.mode} flows are not built yet")
+        return
+    for name, goes_with in (("limit", "throttled"), ("key", "sequential and throttled")):
+        if getattr(concurrency, name) is not None:
+            report.add((*at, name), "invalid_value", f"{name} goes with {goes_with} flows", key=True)

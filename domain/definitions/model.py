@@ -1,0 +1,264 @@
+"""The one model of an integration definition; every notation is read into it, and its JSON Schema comes from here."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+IntegrationKey = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", min_length=1, max_length=100)]
+Key = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", min_length=1, max_length=100)]
+DURATION = r"^[0-9]+(ms|s|m|h)$"
+Duration = Annotated[str, Field(pattern=DURATION, description="500ms, 30s, 5m, 24h")]
+Scalar = str | int | float | bool
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Node(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def one_of(*keys: str) -> ConfigDict:
+    """Of these keys exactly one: a hint for editors; the reader says it in words of its own."""
+    return ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in keys]})
+
+
+class ConfigField(Node):
+    """One config variable. `required` defaults to true unless there is a default."""
+
+    key: Key
+    type: Literal[
+        "string",
+        "number",
+        "boolean",
+        "date",
+        "timestamp",
+        "picklist",
+        "code",
+        "schedule",
+        "json_form",
+        "object_selection",
+        "field_map",
+        "connection",
+        "html",
+    ]
+    label: str | None = None
+    description: str | None = None
+    required: bool | None = None
+    default: Any = None
+    options: list[Scalar] | None = None
+    options_from: dict[str, Any] | None = None
+    collection: Literal["list", "map"] | None = None
+    secret: bool = False
+    visible_to: Literal["customer", "embedded", "organization"] = "customer"
+    connection: str | None = Field(None, description="The kind of a connection field, such as http/bearer")
+    hosts: list[str] | None = Field(None, description="The only hosts a connection's secret is ever sent to")
+    language: Literal["json", "xml", "html"] | None = None
+    form_schema: dict[str, Any] | None = Field(None, alias="schema")
+    ui_schema: dict[str, Any] | None = None
+
+    @property
+    def is_required(self) -> bool:
+        return self.default is None if self.required is None else self.required
+
+
+class ConfigPage(Node):
+    page: Name
+    tagline: str | None = None
+    fields: list[ConfigField] = []
+
+
+class Hmac(Node):
+    scheme: Literal["standard_webhooks", "github", "stripe", "slack", "generic"]
+    secret: str
+
+
+class Security(Node):
+    api_key: Literal["optional", "required"] | None = None
+    hmac: Hmac | None = None
+
+
+class Dedupe(Node):
+    header: str | None = None
+    body: str | None = Field(None, description="A path into the body, such as event.id")
+
+
+class WebhookTrigger(Node):
+    type: Literal["webhook"]
+    methods: list[Literal["GET", "POST", "PUT", "PATCH", "DELETE"]] = ["POST", "PUT", "PATCH", "DELETE"]
+    respond: Literal["async", "sync"] = "async"
+    security: Security | None = None
+    dedupe: Dedupe | None = None
+    tags: dict[Key, str] = {}
+
+
+class ScheduleTrigger(Node):
+    """Either `from` (a schedule config variable) or `cron`."""
+
+    model_config = one_of("from", "cron")
+    type: Literal["schedule"]
+    from_: Key | None = Field(None, alias="from")
+    cron: str | None = None
+    time_zone: str | None = None
+    overlap: Literal["skip", "allow"] = "skip"
+    catch_up: Duration = "10m"
+
+
+class DeployTrigger(Node):
+    type: Literal["deploy"]
+
+
+class RemoveTrigger(Node):
+    type: Literal["remove"]
+
+
+class FlowTrigger(Node):
+    type: Literal["flow"]
+
+
+class PollTrigger(Node):
+    model_config = ConfigDict(extra="allow", frozen=True)
+    type: Literal["poll"]
+
+
+Trigger = Annotated[
+    WebhookTrigger | ScheduleTrigger | DeployTrigger | RemoveTrigger | FlowTrigger | PollTrigger,
+    Field(discriminator="type"),
+]
+
+
+class Retry(Node):
+    """The flow's retry: the whole execution again from its first step."""
+
+    retries: Annotated[int, Field(ge=0, le=10)] = 0
+    delay: Duration = "60s"
+    backoff: Literal["fixed", "exponential"] = "fixed"
+    max_delay: Duration = "24h"
+    on: Literal["any", "transient"] = "any"
+    unique_by: str | None = None
+
+
+class Concurrency(Node):
+    mode: Literal["parallel", "sequential", "throttled"] = "parallel"
+    limit: Annotated[int, Field(ge=1, le=100)] | None = None
+    key: str | None = None
+
+
+class OnError(Node):
+    """A step's own policy: retries of the step, then fail or go on."""
+
+    retries: Annotated[int, Field(ge=0, le=10)] = 0
+    delay: Duration = "1s"
+    backoff: Literal["fixed", "exponential"] = "fixed"
+    then: Literal["fail", "continue"] = "fail"
+
+
+class Case(Node):
+    """A branch's case: `when` or `else: true`."""
+
+    model_config = one_of("when", "else")
+    name: Name
+    when: dict[str, Any] | None = None
+    else_: Literal[True] | None = Field(None, alias="else")
+    steps: list["Step"] = []
+
+
+class Loop(Node):
+    """Either `over` a list (or an object's entries), or `times`."""
+
+    model_config = one_of("over", "times")
+    over: Any = None
+    times: int | str | None = None
+
+
+class Stop(Node):
+    status: int | str | None = None
+    headers: dict[str, str] | None = None
+    body: Any = None
+    fail: str | None = None
+
+
+class Wait(Node):
+    timeout: Duration
+
+
+class Call(Node):
+    flow: Key
+    inputs: dict[str, Any] = {}
+    wait: bool = True
+
+
+class Step(Node):
+    """Exactly one of action, branch, loop, stop, break, sleep, wait, call."""
+
+    model_config = one_of("action", "branch", "loop", "stop", "break", "sleep", "wait", "call")
+    key: Key
+    name: Name | None = None
+    action: str | None = None
+    connection: Key | None = None
+    inputs: dict[str, Any] = {}
+    on_error: OnError | None = None
+    timeout: Duration | None = None
+    branch: list[Case] | None = None
+    loop: Loop | None = None
+    steps: list["Step"] | None = None
+    stop: Stop | None = None
+    break_: Literal[True] | None = Field(None, alias="break")
+    sleep: Duration | None = None
+    wait: Wait | None = None
+    call: Call | None = None
+
+    @property
+    def title(self) -> str:
+        return self.name or self.key
+
+    @property
+    def kind(self) -> str:
+        """Which of the eight this step is."""
+        names = ("action", "branch", "loop", "stop", "break_", "sleep", "wait", "call")
+        return next((name.rstrip("_") for name in names if getattr(self, name) is not None), "none")
+
+
+class Flow(Node):
+    key: Key
+    name: Name | None = None
+    description: str | None = None
+    trigger: Trigger
+    retry: Retry | None = None
+    concurrency: Concurrency | None = None
+    timeout: Duration = "15m"
+    steps: list[Step]
+
+    @property
+    def title(self) -> str:
+        return self.name or self.key
+
+    def all_steps(self) -> Iterator[Step]:
+        """Every step, also the nested ones, in reading order."""
+        yield from walk(self.steps)
+
+
+class Definition(Node):
+    """An integration definition, `flowgraft/v1`."""
+
+    schema_: Literal["flowgraft/v1"] = Field(alias="schema")
+    key: IntegrationKey
+    name: Name
+    description: str | None = None
+    category: str | None = None
+    labels: list[str] = []
+    config: list[ConfigPage] = []
+    flows: list[Flow]
+
+    def fields(self) -> dict[str, ConfigField]:
+        return {field.key: field for page in self.config for field in page.fields}
+
+    def flow(self, key: str) -> Flow:
+        return next(flow for flow in self.flows if flow.key == key)
+
+
+def walk(steps: list[Step]) -> Iterator[Step]:
+    for step in steps:
+        yield step
+        yield from walk(step.steps or [])
+        for case in step.branch or []:
+            yield from walk(case.steps)

@@ -1,0 +1,196 @@
+"""Checks of steps: what each kind takes, and that its expressions refer to what exists and can have run."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from domain.catalog import ActionSpec, Catalog
+from domain.conditions import check_condition
+from domain.definitions.limits import check_duration
+from domain.definitions.model import Case, Loop, Step, Stop
+from domain.definitions.scope import ITEM_ROOTS, STEP_ROOTS, Enclosing, Scope
+from domain.text import truncate
+from domain.values import Location, is_expression
+
+LONGEST_TIMEOUT = timedelta(hours=24)
+LONGEST_DELAY = timedelta(hours=1)
+
+_KINDS = ("action", "branch", "loop", "stop", "break", "sleep", "wait", "call")
+_NOT_BUILT_KINDS = {"wait", "call"}
+_NOT_BUILT_INPUTS = {("http", "multipart")}
+_ONLY_ACTIONS = ("connection", "inputs", "on_error", "timeout")
+
+
+class StepChecks:
+    """Walks the steps of one flow in reading order."""
+
+    def __init__(self, scope: Scope, catalog: Catalog) -> None:
+        self.scope = scope
+        self.report = scope.report
+        self.catalog = catalog
+        self.components = {spec.component: None for spec in catalog.values()}
+        self.seen: set[str] = set()
+
+    def check_steps(self, steps: list[Step], at: Location) -> list[str]:
+        """Returns the keys that may have run once these have."""
+        return [key for index, step in enumerate(steps) for key in self._check_step(step, (*at, index))]
+
+    def _check_step(self, step: Step, at: Location) -> Iterator[str]:
+        if step.key in self.seen:
+            self.report.add((*at, "key"), "duplicate_step", f"there are two steps of the key {step.key} in this flow")
+        self.seen.add(step.key)
+        kinds = [name for name in _KINDS if getattr(step, "break_" if name == "break" else name) is not None]
+        if len(kinds) != 1:
+            said = f"not {' and '.join(kinds)}" if kinds else "and this has none"
+            self.report.add(at, "invalid_value", f"a step is exactly one of {', '.join(_KINDS)}, {said}")
+        self._check_company(step, kinds, at)
+        for kind in kinds:
+            if kind in _NOT_BUILT_KINDS:
+                self.report.add((*at, kind), "not_supported_yet", f"{kind} steps are not built yet", key=True)
+        if step.action is not None:
+            self._check_action(step, step.action, at)
+        if step.stop:
+            self._check_stop(step.stop, (*at, "stop"))
+        if step.break_ and not self.scope.in_loop:
+            self.report.add((*at, "break"), "invalid_value", "break stands inside a loop only", key=True)
+        if step.sleep is not None:
+            check_duration(step.sleep, (*at, "sleep"), self.report)
+        if step.branch is not None:
+            yield from self._check_branch(step.key, step.branch, (*at, "branch"))
+        self._check_loop(step, at)
+        if self.scope.finish(step.key):
+            yield step.key
+
+    def _check_company(self, step: Step, kinds: list[str], at: Location) -> None:
+        """Keys that go with one kind only."""
+        for name in _ONLY_ACTIONS:
+            if name in step.model_fields_set and kinds and "action" not in kinds:
+                self.report.add((*at, name), "invalid_value", f"{name} goes with action only", key=True)
+        if step.steps is not None and step.loop is None:
+            self.report.add((*at, "steps"), "invalid_value", "steps goes with loop only", key=True)
+        if step.steps is None and step.loop is not None:
+            self.report.add(at, "missing", "steps is missing: what the loop does")
+
+    def _check_action(self, step: Step, action: str, at: Location) -> None:
+        spec = self._spec(action, (*at, "action"))
+        for name, value in step.inputs.items():
+            lazy = spec is not None and name in spec.lazy
+            roots = STEP_ROOTS | ITEM_ROOTS if lazy else STEP_ROOTS
+            if lazy and name == "when":
+                self._check_condition(value, (*at, "inputs", name), roots)
+            else:
+                self.scope.check(value, (*at, "inputs", name), secrets=not lazy, roots=roots)
+        if spec is not None:
+            self._check_inputs(step, spec, at)
+            self._check_connection(step, spec, (*at, "connection"))
+        if step.timeout is not None:
+            check_duration(step.timeout, (*at, "timeout"), self.report, longest=LONGEST_TIMEOUT)
+        if step.on_error:
+            check_duration(step.on_error.delay, (*at, "on_error", "delay"), self.report, LONGEST_DELAY, zero=True)
+
+    def _spec(self, action: str, at: Location) -> ActionSpec | None:
+        spec = self.catalog.get(action)
+        if spec is not None:
+            return spec
+        component, dot, name = action.partition(".")
+        if component in self.components:
+            known = [each for each in self.catalog if each.startswith(f"{component}.")]
+            hint = self.report.did_you_mean(action, known) or f": it has {', '.join(known)}"
+            named = f"no action {truncate(name, 60)}" if dot else "no action named here, such as http.get"
+            self.report.add(at, "unknown_action", f"the component {component} has {named}{hint}")
+            return None
+        nearest = self.report.did_you_mean(action, self.catalog) or self.report.did_you_mean(component, self.components)
+        self.report.add(at, "unknown_component", f"there is no component {truncate(component, 60)}{nearest}")
+        return None
+
+    def _check_inputs(self, step: Step, spec: ActionSpec, at: Location) -> None:
+        for name in step.inputs:
+            if (spec.component, name) in _NOT_BUILT_INPUTS:
+                self.report.add((*at, "inputs", name), "not_supported_yet", f"{name} is not built yet", key=True)
+            elif name not in spec.fields:
+                hint = self.report.did_you_mean(name, spec.fields) or f": it takes {', '.join(spec.fields) or 'none'}"
+                detail = f"{spec.key} has no input {truncate(name, 60)}{hint}"
+                self.report.add((*at, "inputs", name), "unknown_input", detail, key=True)
+        where = (*at, "inputs") if "inputs" in step.model_fields_set else at
+        for name, required in spec.fields.items():
+            if required and step.inputs.get(name) is None:
+                self.report.add(where, "missing_input", f"{spec.key} needs the input {name}")
+
+    def _check_connection(self, step: Step, spec: ActionSpec, at: Location) -> None:
+        if step.connection is None:
+            return
+        field = self.scope.known.fields.get(step.connection)
+        if field is None:
+            hint = self.report.did_you_mean(step.connection, self.scope.known.fields)
+            self.report.add(at, "unknown_config_key", f"there is no config key {step.connection}{hint}")
+        elif field.type != "connection":
+            self.report.add(at, "invalid_value", f"{field.key} is of type {field.type}, not connection")
+        elif not spec.connections:
+            self.report.add(at, "invalid_value", f"{spec.key} takes no connection", key=True)
+        elif field.connection not in spec.connections:
+            kinds = ", ".join(sorted(spec.connections))
+            self.report.add(
+                at, "invalid_value", f"{spec.key} takes connections of kind {kinds}, not {field.connection}"
+            )
+
+    def _check_condition(self, condition: Any, at: Location, roots: frozenset[str] = STEP_ROOTS) -> None:
+        for location, detail in check_condition(condition):
+            self.report.add((*at, *location), "bad_condition", detail)
+        self.scope.check(condition, at, roots=roots)
+
+    def _check_branch(self, key: str, cases: list[Case], at: Location) -> list[str]:
+        if not cases:
+            self.report.add(at, "invalid_value", "a branch needs at least one case")
+        ran: list[str] = []
+        for index, case in enumerate(cases):
+            where = (*at, index)
+            if (case.when is None) == (case.else_ is None):
+                self.report.add(where, "invalid_value", "a case has either when or else: true")
+            if case.else_ and index < len(cases) - 1:
+                self.report.add((*where, "else"), "invalid_value", "else is the last case, and there is one", key=True)
+            if case.when is not None:
+                self._check_condition(case.when, (*where, "when"))
+            self.scope.enclosing.append(Enclosing(key, index))
+            inside = self.check_steps(case.steps, (*where, "steps"))
+            self.scope.enclosing.pop()
+            self.scope.forget(inside)
+            ran += inside
+        return [each for each in ran if self.scope.finish(each)]
+
+    def _check_loop(self, step: Step, at: Location) -> None:
+        if step.loop:
+            self._check_range(step.loop, (*at, "loop"))
+        if step.steps is None:
+            return
+        self.scope.enclosing.append(Enclosing(step.key))
+        inside = self.check_steps(step.steps, (*at, "steps"))
+        self.scope.enclosing.pop()
+        self.scope.forget(inside)
+
+    def _check_range(self, loop: Loop, at: Location) -> None:
+        if (loop.over is None) == (loop.times is None):
+            self.report.add(at, "invalid_value", "a loop has either over or times")
+        over, times = loop.over, loop.times
+        if over is not None and not isinstance(over, list | dict) and not _may_be_anything(over):
+            self.report.add((*at, "over"), "wrong_type", "a loop goes over a list, a mapping or an expression")
+        if isinstance(times, int) and times < 0:
+            self.report.add((*at, "times"), "invalid_value", "times is at least 0")
+        if isinstance(times, str) and not is_expression(times):
+            self.report.add((*at, "times"), "wrong_type", "times is a whole number or an expression")
+        self.scope.check(over, (*at, "over"))
+        self.scope.check(times, (*at, "times"))
+
+    def _check_stop(self, stop: Stop, at: Location) -> None:
+        if stop.fail is not None and stop.model_fields_set != {"fail"}:
+            self.report.add(at, "invalid_value", "fail stands alone: a failure has no status, headers or body")
+        status = stop.status
+        if isinstance(status, int) and not 200 <= status <= 599:
+            self.report.add((*at, "status"), "invalid_value", "a status is from 200 to 599")
+        if isinstance(status, str) and not is_expression(status):
+            self.report.add((*at, "status"), "wrong_type", "a status is a whole number or an expression")
+        for name in ("status", "headers", "body", "fail"):
+            self.scope.check(getattr(stop, name), (*at, name))
+
+
+def _may_be_anything(value: Any) -> bool:
+    return isinstance(value, str) and is_expression(value)

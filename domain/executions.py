@@ -1,0 +1,94 @@
+"""Executions: their statuses, how a failure is classified, and when the next attempt is."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+
+from domain.definitions.model import Retry
+from domain.durations import parse_duration
+
+MIN_DELAY = timedelta(seconds=1)  # Temporal spaces the runs of one workflow id by a second.
+MAX_DELAY = timedelta(hours=24)
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    SKIPPED = "skipped"
+
+
+TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.SKIPPED})
+OPEN = frozenset(Status) - TERMINAL
+
+
+class TriggerKind(StrEnum):
+    WEBHOOK = "webhook"
+    SCHEDULE = "schedule"
+    DEPLOY = "deploy"
+    REMOVE = "remove"
+    FLOW = "flow"
+    POLL = "poll"
+
+
+class StepStatus(StrEnum):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True)
+class RetryRule:
+    """A flow's retry, resolved: durations in seconds so that it crosses Temporal as plain numbers."""
+
+    max_attempts: int = 1
+    delay_seconds: float = 60.0
+    exponential: bool = False
+    max_delay_seconds: float = MAX_DELAY.total_seconds()
+    transient_only: bool = False
+
+    def delay(self, attempt: int, retry_after: float | None = None) -> timedelta:
+        """The pause after a failed `attempt` (from 1). A target's Retry-After lengthens it, never past 24 h."""
+        factor = 2 ** min(attempt - 1, 20) if self.exponential else 1
+        seconds = min(self.delay_seconds * factor, self.max_delay_seconds)
+        wanted = timedelta(seconds=max(seconds, retry_after or 0.0))
+        return min(max(wanted, MIN_DELAY), MAX_DELAY)
+
+
+def retry_rule(retry: Retry | None) -> RetryRule:
+    if retry is None or retry.retries == 0:
+        return RetryRule()
+    return RetryRule(
+        max_attempts=retry.retries + 1,
+        delay_seconds=parse_duration(retry.delay).total_seconds(),
+        exponential=retry.backoff == "exponential",
+        max_delay_seconds=parse_duration(retry.max_delay).total_seconds(),
+        transient_only=retry.on == "transient",
+    )
+
+
+def scheduled_execution_id(schedule_id: str, nominal: datetime) -> str:
+    """The id of a schedule's execution: sortable by its nominal time, the same however often Temporal starts it."""
+    millis = int(nominal.timestamp() * 1000)
+    digest = int.from_bytes(sha256(f"{schedule_id}@{millis}".encode()).digest()[:10])
+    return f"exec_{crockford(millis, 10)}{crockford(digest, 16)}"
+
+
+def crockford(number: int, length: int) -> str:
+    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+    digits = [alphabet[(number >> shift) & 31] for shift in range(5 * (length - 1), -1, -5)]
+    return "".join(digits)
+
+
+def step_path(parent: str, key: str) -> str:
+    return f"{parent}.{key}" if parent else key
+
+
+def idempotency_key(execution_id: str, path: str) -> str:
+    """What outgoing calls of a step carry: the same on every attempt, new on a replay."""
+    return f"{execution_id}:{path}"

@@ -1,0 +1,106 @@
+"""Cron expressions, time zones and the value of a schedule's configuration field."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from cronsim import CronSim, CronSimError
+
+from domain.text import nearest, truncate
+
+LONGEST_CRON = 200
+YEARS = 5
+
+_START = date(2025, 1, 1)
+_HORIZON = [_START + timedelta(days=day) for day in range(YEARS * 365 + 1)]
+_PART = r"[0-9]{1,4}|[A-KM-Z]{3}|JUL"
+_FIELD = rf"(\*|({_PART})(-({_PART}))?)(/[0-9]{{1,4}})?"
+_FIELDS = re.compile(rf"\s*{_FIELD}(,{_FIELD})*(\s+{_FIELD}(,{_FIELD})*){{4}}\s*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class ScheduleValue:
+    cron: str
+    time_zone: str = "UTC"
+
+
+def check_cron(text: str) -> str | None:
+    """What is wrong with a cron of five fields, if anything; one that does not fire within five years is wrong."""
+    if len(text) > LONGEST_CRON:
+        return f"a cron has at most {LONGEST_CRON} characters"
+    if len(text.split()) != 5:
+        return "a cron has five fields: minute, hour, day of month, month, day of week"
+    parsed = _parse(text)
+    if parsed and any(parsed.match_day(day) for day in _HORIZON if day.month in parsed.months):
+        return None
+    minute, hour, day, month, weekday = text.split()
+    # CronSim refuses a day that none of the months has; each of the two is fine by itself.
+    if _parse(f"{minute} {hour} {day} * {weekday}") and _parse(f"{minute} {hour} 1 {month} {weekday}"):
+        return f"{text} never fires within {YEARS} years"
+    return f"{truncate(text, 60)} is not a cron, such as 0 3 * * *"
+
+
+def check_time_zone(name: str) -> str | None:
+    if name in _time_zones():
+        return None
+    hint = nearest(name, _time_zones())
+    return f"{truncate(name, 60)} is no time zone" + (f"; did you mean {hint}?" if hint else "")
+
+
+def check_schedule(value: Any) -> str | None:
+    """`{cron, time_zone?}`; a null cron means none."""
+    if not isinstance(value, dict):
+        return "a schedule is an object of cron and time_zone"
+    if unknown := sorted(str(key) for key in value.keys() - {"cron", "time_zone"}):
+        return f"unknown key {truncate(unknown[0], 60)}: a schedule is an object of cron and time_zone"
+    cron, time_zone = value.get("cron"), value.get("time_zone")
+    if cron is not None and not isinstance(cron, str):
+        return "cron must be text"
+    if time_zone is not None and not isinstance(time_zone, str):
+        return "time_zone must be text"
+    wrong_zone = None if time_zone is None else check_time_zone(time_zone)
+    return (check_cron(cron) if cron is not None else None) or wrong_zone
+
+
+def schedule_value(value: Mapping[str, Any] | None) -> ScheduleValue | None:
+    """Of a value that `check_schedule` accepts; None means that nothing is scheduled."""
+    if value is None or value.get("cron") is None:
+        return None
+    return ScheduleValue(value["cron"], value.get("time_zone") or "UTC")
+
+
+def next_runs(cron: str, time_zone: str, after: datetime, count: int = 3) -> list[datetime]:
+    """When a valid cron fires next, in UTC."""
+    runs = CronSim(cron, after.astimezone(ZoneInfo(time_zone)))
+    return [run.astimezone(UTC) for run in islice(runs, count)]
+
+
+def calendar_crons(cron: str) -> list[str]:
+    """The same for a calendar that wants day of month *and* day of week to match, as Temporal's does.
+
+    A cron that restricts both fires when either matches, so it becomes two.
+    """
+    minute, hour, day, month, weekday = cron.split()
+    if day.startswith("*") or weekday.startswith("*"):
+        return [" ".join((minute, hour, day, month, weekday))]
+    return [f"{minute} {hour} {day} {month} *", f"{minute} {hour} * {month} {weekday}"]
+
+
+def _parse(text: str) -> CronSim | None:
+    """Only what every cron knows: no L, W, # or R."""
+    if not _FIELDS.fullmatch(text.upper()):
+        return None
+    try:
+        return CronSim(text, datetime(_START.year, 1, 1, tzinfo=UTC))
+    except (CronSimError, ValueError, AssertionError, TypeError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())

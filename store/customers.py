@@ -1,0 +1,60 @@
+"""Every query about customers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.dialect import affected, contains_text, has_labels
+from store.paging import Page, paged
+from store.tables import CustomerRow, InstanceRow
+
+
+@dataclass(frozen=True)
+class CustomerFilter:
+    """`q` looks into name and external id."""
+
+    q: str | None = None
+    external_ids: Sequence[str] = ()
+    labels: Sequence[str] = ()
+
+
+class Customers:
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    def add(self, row: CustomerRow) -> None:
+        self.session.add(row)
+
+    async def get(self, customer_id: str, *, for_update: bool = False) -> CustomerRow | None:
+        return await self.session.get(CustomerRow, customer_id, with_for_update=for_update)
+
+    async def by_name(self, name: str) -> CustomerRow | None:
+        return await self.session.scalar(select(CustomerRow).where(CustomerRow.name == name))
+
+    async def by_external_id(self, external_id: str) -> CustomerRow | None:
+        return await self.session.scalar(select(CustomerRow).where(CustomerRow.external_id == external_id))
+
+    async def list(self, wanted: CustomerFilter, page: Page) -> Sequence[CustomerRow]:
+        query = select(CustomerRow).where(*_conditions(self.session, wanted))
+        return (await self.session.scalars(paged(query, CustomerRow.id, page))).all()
+
+    async def instance_ids(self, customer_id: str) -> Sequence[str]:
+        query = select(InstanceRow.id).where(InstanceRow.customer_id == customer_id).order_by(InstanceRow.id)
+        return (await self.session.scalars(query)).all()
+
+    async def delete(self, customer_id: str) -> bool:
+        return bool(affected(await self.session.execute(delete(CustomerRow).where(CustomerRow.id == customer_id))))
+
+
+def _conditions(session: AsyncSession, wanted: CustomerFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.q:
+        searched = (CustomerRow.name, CustomerRow.external_id)
+        conditions.append(or_(*(contains_text(column, wanted.q) for column in searched)))
+    if wanted.external_ids:
+        conditions.append(CustomerRow.external_id.in_(wanted.external_ids))
+    if wanted.labels:
+        conditions.append(has_labels(session, CustomerRow.labels, wanted.labels))
+    return conditions

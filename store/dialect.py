@@ -1,0 +1,104 @@
+"""Where SQLite and PostgreSQL differ, for all queries: conflict clauses and lists in JSON columns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Float,
+    Result,
+    Table,
+    and_,
+    exists,
+    extract,
+    func,
+    literal,
+    select,
+    type_coerce,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from store.tables import Base
+
+Values = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+def dialect_of(session: AsyncSession) -> str:
+    return session.get_bind().dialect.name
+
+
+def table_of(row: type[Base]) -> Table:
+    return cast(Table, row.__table__)
+
+
+def affected(result: Result[Any]) -> int:
+    """The number of rows an INSERT, UPDATE or DELETE touched."""
+    return cast(CursorResult[Any], result).rowcount
+
+
+async def insert_ignore(session: AsyncSession, row: type[Base], values: Values, index_elements: Sequence[str]) -> int:
+    """Insert what is not there yet, told by the unique columns `index_elements`; says how many rows are new."""
+    if not values:
+        return 0
+    statement = _insert(session, row, values).on_conflict_do_nothing(index_elements=index_elements)
+    return affected(await session.execute(statement))
+
+
+async def upsert(
+    session: AsyncSession,
+    row: type[Base],
+    values: Values,
+    index_elements: Sequence[str],
+    *,
+    update: Sequence[str] | None = None,
+    where: ColumnElement[bool] | None = None,
+) -> int:
+    """Insert, or set the columns `update` (default: all that `values` names) of the row in the way.
+
+    `where` is about the existing row: where it does not hold, nothing changes and the row is not counted.
+    """
+    if not values:
+        return 0
+    statement = _insert(session, row, values)
+    given = values if isinstance(values, Mapping) else values[0]
+    columns = [name for name in given if name not in index_elements] if update is None else update
+    changes = {name: statement.excluded[name] for name in columns}
+    statement = statement.on_conflict_do_update(index_elements=index_elements, set_=changes, where=where)
+    return affected(await session.execute(statement))
+
+
+def contains_text(column: ColumnElement[Any] | InstrumentedAttribute[Any], text: str) -> ColumnElement[bool]:
+    """A search for literal text in any case: `%` and `_` mean themselves."""
+    return column.icontains(text, autoescape=True)
+
+
+def has_labels(
+    session: AsyncSession, column: InstrumentedAttribute[list[str]], labels: Sequence[str]
+) -> ColumnElement[bool]:
+    """True of rows whose JSON list holds every one of `labels`."""
+    if dialect_of(session) == "postgresql":
+        return type_coerce(column, postgresql.JSONB).contains(list(labels))
+    return and_(*(_sqlite_has(column, label) for label in labels))
+
+
+def seconds_between(
+    session: AsyncSession, start: InstrumentedAttribute[Any], end: InstrumentedAttribute[Any]
+) -> ColumnElement[float]:
+    """To the millisecond; null when either is."""
+    if dialect_of(session) == "postgresql":
+        return type_coerce(extract("epoch", end - start), Float)
+    # A day count is exact to some 50 microseconds only: unrounded, 90 seconds would fall short of 90.
+    return func.round((func.julianday(end) - func.julianday(start)) * 86400.0, 3, type_=Float)
+
+
+def _sqlite_has(column: InstrumentedAttribute[list[str]], label: str) -> ColumnElement[bool]:
+    each = func.json_each(column).table_valued("value")
+    return exists(select(literal(1)).select_from(each).where(each.c.value == label))
+
+
+def _insert(session: AsyncSession, row: type[Base], values: Values) -> postgresql.Insert | sqlite.Insert:
+    insert = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
+    return insert(table_of(row)).values(values).execution_options(preserve_rowcount=True)

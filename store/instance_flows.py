@@ -1,0 +1,111 @@
+"""Every query about the flows of instances: their URLs, keys and schedules, and the tokens of those that are gone."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.dialect import affected, insert_ignore
+from store.paging import Page, paged
+from store.tables import ExecutionRow, FlowApiKeyRow, InstanceFlowRow, TombstoneRow
+
+
+class InstanceFlows:
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    def add(self, row: InstanceFlowRow) -> None:
+        self.session.add(row)
+
+    async def get(self, flow_id: str, *, for_update: bool = False) -> InstanceFlowRow | None:
+        return await self.session.get(InstanceFlowRow, flow_id, with_for_update=for_update)
+
+    async def key_of(self, flow_id: str) -> str:
+        """The flow's key in the definition. Raises NoResultFound for a flow that is not there."""
+        query = select(InstanceFlowRow.key).where(InstanceFlowRow.id == flow_id)
+        return (await self.session.scalars(query)).one()
+
+    async def by_token(self, token: str) -> InstanceFlowRow | None:
+        return await self.session.scalar(select(InstanceFlowRow).where(InstanceFlowRow.token == token))
+
+    async def of_instance(self, instance_id: str, active_only: bool = True) -> list[InstanceFlowRow]:
+        """In definition order."""
+        return (await self.of_instances([instance_id], active_only))[instance_id]
+
+    async def of_instances(
+        self, instance_ids: Sequence[str], active_only: bool = True
+    ) -> dict[str, list[InstanceFlowRow]]:
+        query = select(InstanceFlowRow).where(InstanceFlowRow.instance_id.in_(instance_ids))
+        if active_only:
+            query = query.where(InstanceFlowRow.active)
+        found: dict[str, list[InstanceFlowRow]] = {instance_id: [] for instance_id in instance_ids}
+        for row in await self.session.scalars(query.order_by(InstanceFlowRow.position, InstanceFlowRow.id)):
+            found[row.instance_id].append(row)
+        return found
+
+    async def mark_schedules(self, instance_id: str) -> None:
+        """The instance's schedules in Temporal may differ from now on: it was paused or goes on."""
+        of_instance = update(InstanceFlowRow).where(InstanceFlowRow.instance_id == instance_id)
+        await self.session.execute(of_instance.where(InstanceFlowRow.schedule.is_not(None)).values(schedule_dirty=True))
+
+    async def dirty_schedules(self, limit: int) -> Sequence[InstanceFlowRow]:
+        """Flows whose schedule in Temporal may differ from their row."""
+        query = select(InstanceFlowRow).where(InstanceFlowRow.schedule_dirty).order_by(InstanceFlowRow.id)
+        return (await self.session.scalars(query.limit(limit))).all()
+
+    async def schedules_synced(self, applied: Sequence[tuple[str, dict[str, Any] | None]]) -> None:
+        """Clear the mark of flows, given by id, whose row still has the schedule that Temporal was given."""
+        schedules = dict(applied)
+        query = select(InstanceFlowRow).where(InstanceFlowRow.id.in_(schedules), InstanceFlowRow.schedule_dirty)
+        for row in await self.session.scalars(query.order_by(InstanceFlowRow.id).with_for_update()):
+            row.schedule_dirty = row.schedule != schedules[row.id]
+
+    async def note_ended(self, execution: ExecutionRow, *, failed: bool, at: datetime) -> None:
+        """What a flow says about its latest execution. A test changes no failed state."""
+        values: dict[str, Any] = {"last_execution_id": execution.id, "last_execution_at": at}
+        if not execution.is_test:
+            values["failed"] = failed
+        of_flow = update(InstanceFlowRow).where(InstanceFlowRow.id == execution.instance_flow_id)
+        await self.session.execute(of_flow.values(**values))
+
+    async def open_counts(self, flow_ids: Sequence[str]) -> dict[str, int]:
+        """How many executions of each flow have not ended; a flow without any is left out."""
+        query = select(ExecutionRow.instance_flow_id, func.count()).where(
+            ExecutionRow.instance_flow_id.in_(flow_ids), ExecutionRow.ended_at.is_(None)
+        )
+        rows = await self.session.execute(query.group_by(ExecutionRow.instance_flow_id))
+        return dict(rows.all())
+
+    async def last_executions(self, flow_ids: Sequence[str]) -> dict[str, ExecutionRow]:
+        """The latest of each flow that has ended; a flow without one is left out."""
+        query = select(ExecutionRow).join(InstanceFlowRow, InstanceFlowRow.last_execution_id == ExecutionRow.id)
+        rows = await self.session.scalars(query.where(InstanceFlowRow.id.in_(flow_ids)))
+        return {row.instance_flow_id: row for row in rows}
+
+    async def api_keys(self, flow_id: str) -> Sequence[FlowApiKeyRow]:
+        query = select(FlowApiKeyRow).where(FlowApiKeyRow.instance_flow_id == flow_id).order_by(FlowApiKeyRow.id)
+        return (await self.session.scalars(query)).all()
+
+    async def list_api_keys(self, flow_id: str, page: Page) -> Sequence[FlowApiKeyRow]:
+        query = select(FlowApiKeyRow).where(FlowApiKeyRow.instance_flow_id == flow_id)
+        return (await self.session.scalars(paged(query, FlowApiKeyRow.id, page))).all()
+
+    def add_api_key(self, row: FlowApiKeyRow) -> None:
+        self.session.add(row)
+
+    async def delete_api_key(self, flow_id: str, key_id: str) -> bool:
+        of_flow = delete(FlowApiKeyRow).where(FlowApiKeyRow.instance_flow_id == flow_id)
+        return bool(affected(await self.session.execute(of_flow.where(FlowApiKeyRow.id == key_id))))
+
+    async def tombstone(self, token: str) -> TombstoneRow | None:
+        return await self.session.get(TombstoneRow, token)
+
+    async def add_tombstones(self, tokens: Sequence[str], at: datetime) -> None:
+        """Repeating it keeps the first date."""
+        rows = [{"token": token, "deleted_at": at} for token in tokens]
+        await insert_ignore(self.session, TombstoneRow, rows, ["token"])
+
+    async def purge_tombstones(self, before: datetime) -> int:
+        return affected(await self.session.execute(delete(TombstoneRow).where(TombstoneRow.deleted_at < before)))

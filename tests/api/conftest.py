@@ -1,0 +1,108 @@
+"""The real application over ASGI, on SQLite, with a fake gateway."""
+
+import base64
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+import structlog
+from fastapi import FastAPI
+
+from api.app import create_app
+from runtime.settings import Settings
+from tests.api.probe import Probe
+from tests.fakes_gateway import FakeGateway
+
+ADMIN_KEY = "bootstrap-key-of-the-tests-0001"
+ORIGIN = "http://127.0.0.1:8233"
+CAPABILITY = "capability-of-the-tests-01"
+
+
+def settings_for(url: str) -> Settings:
+    return Settings(
+        database_url=url,
+        bootstrap_api_key=ADMIN_KEY,
+        encryption_keys="k1:" + base64.b64encode(bytes(32)).decode(),
+        codec_capability=CAPABILITY,
+        codec_ui_origin=ORIGIN,
+        temporal_address="127.0.0.1:7233",
+    )
+
+
+@asynccontextmanager
+async def serving(app: FastAPI, key: str | None = ADMIN_KEY) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the running application. What crashes inside shows as the answer that a client would get."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://flowgraft.test", headers=headers) as client,
+    ):
+        yield client
+
+
+@dataclass(frozen=True)
+class Shared:
+    path: Path
+    app: FastAPI
+    gateway: FakeGateway
+    probe: Probe
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_logs() -> None:
+    """The default renders the variables of every frame of a traceback, which takes seconds."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(),
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """Building the application takes longer than most tests, so each process builds one."""
+    path = tmp_path_factory.mktemp("api") / "flowgraft.db"
+    gateway, probe = FakeGateway(), Probe()
+    app = create_app(settings_for(f"sqlite+aiosqlite:///{path}"), gateway=gateway)
+    app.include_router(probe.router)
+    return Shared(path, app, gateway, probe)
+
+
+@pytest.fixture
+def sqlite_url(shared: Shared, sqlite_template: Path) -> str:
+    """An empty database where the shared application looks for it."""
+    for leftover in ("-wal", "-shm"):
+        shared.path.with_name(shared.path.name + leftover).unlink(missing_ok=True)
+    shutil.copyfile(sqlite_template, shared.path)
+    return f"sqlite+aiosqlite:///{shared.path}"
+
+
+@pytest.fixture
+def gateway(shared: Shared) -> FakeGateway:
+    vars(shared.gateway).update(vars(FakeGateway()))
+    return shared.gateway
+
+
+@pytest.fixture
+def probe(shared: Shared) -> Probe:
+    """Routes of the tests' own, in the application that `client` talks to."""
+    shared.probe.reset()
+    return shared.probe
+
+
+@pytest.fixture
+def app(shared: Shared, sqlite_url: str, gateway: FakeGateway) -> FastAPI:
+    return shared.app
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    async with serving(app) as client:
+        yield client

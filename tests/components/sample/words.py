@@ -1,0 +1,3 @@
+"""No component: `component` is something else here."""
+
+component = "a word"

@@ -1,0 +1,68 @@
+import pytest
+
+from tests.domain.definitions.snippets import HEAD, in_flow, problems, shown
+
+DEPLOY = "trigger: {type: deploy}\n"
+WEBHOOK = "trigger: {type: webhook}\n"
+SYNC = "trigger: {type: webhook, respond: sync}\n"
+CRON = "trigger: {type: schedule, cron: 0 3 * * *}\n"
+
+
+@pytest.mark.parametrize(
+    ("flow", "expected"),
+    [
+        (DEPLOY, []),
+        ("trigger: {type: remove}", []),
+        (WEBHOOK, []),
+        ("trigger: {type: webhook, security: {api_key: required}}", []),
+        ("trigger: {type: webhook, dedupe: {header: x-id}, tags: {a: '{{ trigger.body.id }}'}}", []),
+        ("trigger: {type: webhook, dedupe: {body: 'event.id[0]'}}", []),
+        ("trigger: {type: webhook, methods: []}", ["1:39 invalid_value trigger.methods"]),
+        ("trigger: {type: webhook, respond: sync}", ["1:39 not_supported_yet trigger.respond"]),
+        (
+            "trigger: {type: webhook, security: {hmac: {scheme: github, secret: '{{ config.token }}'}}}",
+            ["1:41 not_supported_yet trigger.security.hmac"],
+        ),
+        ("trigger: {type: webhook, dedupe: {}}", ["1:38 invalid_value trigger.dedupe"]),
+        ("trigger: {type: webhook, dedupe: {header: a, body: b}}", ["1:38 invalid_value trigger.dedupe"]),
+        ("trigger: {type: webhook, dedupe: {header: ''}}", ["1:47 invalid_value trigger.dedupe.header"]),
+        ("trigger: {type: webhook, dedupe: {body: '{{ x }}'}}", ["1:45 bad_expression trigger.dedupe.body"]),
+        ("trigger: {type: flow}", ["1:21 not_supported_yet trigger.type"]),
+        ("trigger: {type: poll, every: 5m}", ["1:21 not_supported_yet trigger.type"]),
+        (CRON, []),
+        ("trigger: {type: schedule, cron: 0 3 * * *, time_zone: Europe/Berlin, overlap: allow}", []),
+        ("trigger: {type: schedule, from: nightly, catch_up: 1h}", []),
+        ("trigger: {type: schedule}", ["1:14 invalid_value trigger"]),
+        ("trigger: {type: schedule, from: nightly, cron: 0 3 * * *}", ["1:14 invalid_value trigger"]),
+        ("trigger: {type: schedule, from: nigthly}", ["1:37 unknown_config_key trigger.from"]),
+        ("trigger: {type: schedule, from: region}", ["1:37 invalid_value trigger.from"]),
+        ("trigger: {type: schedule, from: nightly, time_zone: UTC}", ["1:46 invalid_value trigger.time_zone"]),
+        ("trigger: {type: schedule, cron: 0 3 * *}", ["1:37 bad_cron trigger.cron"]),
+        ("trigger: {type: schedule, cron: 0 0 30 2 *}", ["1:37 bad_cron trigger.cron"]),
+        ("trigger: {type: schedule, cron: 0 3 * * *, time_zone: Mars}", ["1:59 bad_time_zone trigger.time_zone"]),
+        ("trigger: {type: schedule, cron: 0 3 * * *, catch_up: 0s}", ["1:58 bad_duration trigger.catch_up"]),
+        (DEPLOY + "retry: {retries: 3, delay: 60m, max_delay: 24h}", []),
+        (CRON + "retry: {retries: 3, delay: 0s}", []),
+        (DEPLOY + "retry: {delay: 61m}", ["2:20 bad_duration retry.delay"]),
+        (DEPLOY + "retry: {max_delay: 25h}", ["2:24 bad_duration retry.max_delay"]),
+        (DEPLOY + "retry: {unique_by: '{{ config.token }}'}", ["2:13 not_supported_yet retry.unique_by"]),
+        (DEPLOY + "timeout: 24h", []),
+        (DEPLOY + "timeout: 25h", ["2:14 bad_duration timeout"]),
+        (DEPLOY + "timeout: 0ms", ["2:14 bad_duration timeout"]),
+        (WEBHOOK + "concurrency: {mode: parallel}", []),
+        (WEBHOOK + "concurrency: {mode: sequential}", ["2:25 not_supported_yet concurrency.mode"]),
+        (WEBHOOK + "concurrency: {mode: throttled, limit: 5}", ["2:25 not_supported_yet concurrency.mode"]),
+        (WEBHOOK + "concurrency: {limit: 5}", ["2:19 invalid_value concurrency.limit"]),
+        (WEBHOOK + "concurrency: {key: '{{ trigger.body.a }}'}", ["2:19 invalid_value concurrency.key"]),
+        (CRON + "concurrency: {mode: parallel}", ["2:5 invalid_value concurrency"]),
+        (SYNC + "concurrency: {}", ["1:39 not_supported_yet trigger.respond", "2:5 invalid_value concurrency"]),
+        (SYNC + "retry: {}", ["1:39 not_supported_yet trigger.respond", "2:5 invalid_value retry"]),
+    ],
+)
+def test_flow_head(flow: str, expected: list[str]) -> None:
+    assert in_flow(flow) == expected
+
+
+def test_flow_keys_are_unique() -> None:
+    flow = "  - {key: a, trigger: {type: deploy}, steps: []}\n"
+    assert shown(problems(HEAD + flow + flow)) == ["13:11 duplicate_flow flows[1].key"]

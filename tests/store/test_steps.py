@@ -1,0 +1,70 @@
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.executions import StepStatus
+from store.engine import Database
+from store.steps import Steps
+from store.tables import StepRow
+from tests.factories import NOW, deployed, execution, save
+
+
+def step(execution_id: str, path: str = "greet", **given: Any) -> StepRow:
+    defaults: dict[str, Any] = {
+        "execution_id": execution_id,
+        "attempt": 1,
+        "path": path,
+        "key": path,
+        "name": path,
+        "component": "log",
+        "action": "write",
+        "position": 0,
+        "iteration": [],
+        "status": StepStatus.SUCCEEDED,
+        "started_at": NOW,
+    }
+    return StepRow(**(defaults | given))
+
+
+async def an_execution(session: AsyncSession) -> str:
+    made = await deployed(session)
+    row = execution(made.instance, made.flow)
+    await save(session, row)
+    return row.id
+
+
+async def test_running_step_is_completed(database: Database) -> None:
+    async with database.transaction() as session:
+        of = await an_execution(session)
+        await Steps(session).record(step(of, status=StepStatus.RUNNING))
+        await Steps(session).record(step(of, output=b"\x00", iteration=[2]))
+    async with database.snapshot() as session:
+        found = await Steps(session).get(of, 1, "greet")
+    assert found is not None
+    assert (found.status, found.output, found.iteration) == (StepStatus.SUCCEEDED, b"\x00", [2])
+
+
+async def test_ended_step_is_not_overwritten(database: Database) -> None:
+    async with database.transaction() as session:
+        of = await an_execution(session)
+        await Steps(session).record(step(of, output=b"first"))
+        assert (await Steps(session).record(step(of, output=b"second"))).output == b"first"
+
+
+async def test_latest_and_latest_successful_attempt(database: Database) -> None:
+    async with database.transaction() as session:
+        of = await an_execution(session)
+        rows = [step(of, attempt=1), step(of, attempt=2), step(of, attempt=3, status=StepStatus.FAILED)]
+        await save(session, *rows)
+        steps = Steps(session)
+        assert await steps.succeeded(of, "greet") is rows[1]
+        assert await steps.latest(of, "greet") is rows[2]
+        assert await steps.latest(of, "absent") is None
+
+
+async def test_steps_in_start_order(database: Database) -> None:
+    async with database.transaction() as session:
+        of = await an_execution(session)
+        rows = [step(of, "c", attempt=2), step(of, "b", position=1), step(of, "a", position=0)]
+        await save(session, *rows)
+        assert [row.path for row in await Steps(session).of_execution(of)] == ["a", "b", "c"]

@@ -7,16 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import structlog
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-)
+from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -30,9 +21,8 @@ from activities.jobs import JobActivities
 from activities.payloads import Payloads
 from activities.schedules import Schedules
 from activities.steps import StepActivities
-from activities.upkeep import UpkeepActivities
+from activities.upkeep import UpkeepActivities, ensure_upkeep
 from components.catalogue import builtin_registry
-from domain.messages import UPKEEP_SCHEDULE, UPKEEP_WORKFLOW
 from runtime.codec import data_converter
 from runtime.crypto import Keyring
 from runtime.http import GuardedHttp
@@ -50,7 +40,6 @@ from workflows.upkeep import UpkeepWorkflow
 WORKFLOWS = [ExecutionWorkflow, DeployWorkflow, DeleteInstanceWorkflow, DeleteCustomerWorkflow, UpkeepWorkflow]
 ROOMS = ("domain", "workflows", "activities", "components", "runtime", "store", "sqlalchemy", "structlog", "httpx2")
 RETENTION = timedelta(days=14)
-UPKEEP_EVERY = timedelta(seconds=10)
 SHUTDOWN_GRACE = timedelta(seconds=30)
 
 log = structlog.get_logger()
@@ -75,7 +64,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
         converter = data_converter(keyring, namespace(settings), DatabaseBlobs(database))
         client = await connect(settings, converter)
         await bootstrap_namespace(client, RETENTION)
-        await _ensure_upkeep(client, settings.task_queue)
+        await ensure_upkeep(client, settings.task_queue)
         yield build_worker(settings, client, database, keyring, http)
     finally:
         await http.aclose()
@@ -128,19 +117,6 @@ def workflow_runner(sandboxed: bool) -> SandboxedWorkflowRunner | UnsandboxedWor
     if not sandboxed:
         return UnsandboxedWorkflowRunner()
     return SandboxedWorkflowRunner(SandboxRestrictions.default.with_passthrough_modules(*ROOMS))
-
-
-async def _ensure_upkeep(client: Client, task_queue: str) -> None:
-    action = ScheduleActionStartWorkflow(UPKEEP_WORKFLOW, id=UPKEEP_SCHEDULE, task_queue=task_queue)
-    schedule = Schedule(
-        action=action,
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=UPKEEP_EVERY)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=UPKEEP_EVERY),
-    )
-    try:
-        await client.create_schedule(UPKEEP_SCHEDULE, schedule)
-    except ScheduleAlreadyRunningError:
-        return
 
 
 def main() -> None:

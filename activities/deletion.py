@@ -111,9 +111,9 @@ class DeletionActivities:
         """Cancels what is open, and terminates what has not ended after a grace."""
         await self._jobs.progress(message.job_id, stage="stopping")
         while rows := await self._open(message.object_id):
-            await self._each(rows, self._cancel)
-            await self._wait_for(rows)
-            await self._each(rows, self._terminate)
+            running = await self._each(rows, self._cancel)
+            await self._wait_for(message.object_id, running)
+            await self._each(running, self._terminate)
             async with self._database.transaction() as session:
                 for row in rows:
                     values = {"status": Status.CANCELED, "reason": "instance_deleted", "check_after": None}
@@ -128,7 +128,7 @@ class DeletionActivities:
             async with self._database.snapshot() as session:
                 rows = await Executions(session).of_instance(message.object_id, after="", limit=BATCH)
             if not rows:
-                return
+                break
             await self._each(rows, self._delete_history)
             async with self._database.transaction() as session:
                 await Removal(session).executions(
@@ -137,6 +137,7 @@ class DeletionActivities:
             removed += len(rows)
             await self._jobs.progress(message.job_id, done=removed)
             activity.heartbeat()
+        await self._delete_other_runs(message.object_id)
 
     @activity.defn
     async def remove_instance(self, message: DeleteInput) -> None:
@@ -152,23 +153,20 @@ class DeletionActivities:
         async with self._database.snapshot() as session:
             return await Executions(session).open_of_instance(instance_id, BATCH)
 
-    async def _wait_for(self, rows: Sequence[ExecutionRow]) -> None:
+    async def _wait_for(self, instance_id: str, rows: Sequence[ExecutionRow]) -> None:
         ids = {row.id for row in rows}
         deadline = asyncio.get_running_loop().time() + CANCEL_GRACE_SECONDS
         while asyncio.get_running_loop().time() < deadline:
-            if not ids & {row.id for row in await self._open(rows[0].instance_id)}:
+            if not ids & {row.id for row in await self._open(instance_id)}:
                 return
             activity.heartbeat()
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _each(self, rows: Sequence[ExecutionRow], act: Callable[[str], Awaitable[None]]) -> None:
-        """What is not in Temporal (any more) is as it should be."""
-        for row in rows:
-            try:
-                await act(row.workflow_id or row.id)
-            except RPCError as error:
-                if error.status != RPCStatusCode.NOT_FOUND:
-                    raise
+    async def _each(
+        self, rows: Sequence[ExecutionRow], act: Callable[[str], Awaitable[None]]
+    ) -> Sequence[ExecutionRow]:
+        """Those that Temporal knew. What is not in Temporal (any more) is as it should be."""
+        return [row for row in rows if await _was_there(act(row.workflow_id or row.id))]
 
     async def _cancel(self, workflow_id: str) -> None:
         await self._client.get_workflow_handle(workflow_id).cancel(rpc_timeout=timedelta(seconds=5))
@@ -176,8 +174,26 @@ class DeletionActivities:
     async def _terminate(self, workflow_id: str) -> None:
         await self._client.get_workflow_handle(workflow_id).terminate("The instance is deleted")
 
-    async def _delete_history(self, workflow_id: str) -> None:
+    async def _delete_history(self, workflow_id: str, run_id: str = "") -> None:
+        """Of its latest run, unless another one is named."""
         request = DeleteWorkflowExecutionRequest(
-            namespace=self._client.namespace, workflow_execution=WorkflowExecution(workflow_id=workflow_id)
+            namespace=self._client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
         )
         await self._client.workflow_service.delete_workflow_execution(request)
+
+    async def _delete_other_runs(self, instance_id: str) -> None:
+        """Each earlier attempt is a run with a history of its own, which only Temporal's own list names."""
+        async for run in self._client.list_workflows(f"InstanceId = '{instance_id}'"):
+            await _was_there(self._delete_history(run.id, run.run_id))
+            activity.heartbeat()
+
+
+async def _was_there(call: Awaitable[None]) -> bool:
+    try:
+        await call
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        return False
+    return True

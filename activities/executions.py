@@ -202,8 +202,9 @@ def _closing_lines(message: CloseInput) -> Log:
     where = f" at step {message.failure.step}" if message.failure.step else ""
     told = f"{message.failure.code}: {message.failure.message}"
     if message.status == Status.RETRYING:
-        log("warn", f"Attempt {message.attempt} of {message.max_attempts} failed{where}, next one at "
-                    f"{message.next_attempt_at}: {told}")  # fmt: skip
+        next_at = (message.next_attempt_at or "").replace("+00:00", "Z")
+        attempt = f"Attempt {message.attempt} of {message.max_attempts}"
+        log("warn", f"{attempt} failed{where}, next one at {next_at}: {told}")
     else:
         log("error", f"Execution failed{where}: {told}")
     return log

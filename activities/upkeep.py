@@ -2,13 +2,24 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TypeVar
 
 import structlog
 from temporalio import activity
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    WorkflowExecutionStatus,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.executions import CHECK_INTERVAL
@@ -16,7 +27,7 @@ from activities.handover import Starter, handover_of
 from activities.job_starts import JobStarter
 from activities.schedules import Schedules
 from domain.executions import Status
-from domain.messages import Failure, SweepReport
+from domain.messages import UPKEEP_SCHEDULE, UPKEEP_WORKFLOW, Failure, SweepReport
 from runtime.clock import utcnow
 from store.engine import Database
 from store.executions import Executions, ExecutionView
@@ -28,10 +39,12 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
+SWEEP_EVERY = timedelta(seconds=10)
 HANDOVER_AFTER = timedelta(seconds=10)
 CANCEL_GRACE = timedelta(seconds=30)
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 TOMBSTONES_KEPT = timedelta(days=30)
+HANDOVER_SECONDS = 20.0  # of one sweep; the others wait for it
 BATCH = 200
 AT_ONCE = 16
 
@@ -43,6 +56,18 @@ ENDED = {
     WorkflowExecutionStatus.FAILED: (Status.FAILED, "workflow_failed", "The workflow failed before it could say why"),
     WorkflowExecutionStatus.COMPLETED: (Status.FAILED, "record_lost", "The workflow ended, its record was lost"),
 }
+
+
+async def ensure_upkeep(client: Client, task_queue: str) -> None:
+    """The Temporal Schedule that sweeps every few seconds, unless it is there."""
+    action = ScheduleActionStartWorkflow(UPKEEP_WORKFLOW, id=UPKEEP_SCHEDULE, task_queue=task_queue)
+    schedule = Schedule(
+        action=action,
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=SWEEP_EVERY)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=SWEEP_EVERY),
+    )
+    with suppress(ScheduleAlreadyRunningError):
+        await client.create_schedule(UPKEEP_SCHEDULE, schedule)
 
 
 class UpkeepActivities:
@@ -67,6 +92,13 @@ class UpkeepActivities:
         return report
 
     async def _hand_over(self, report: SweepReport) -> None:
+        """Batch after batch while they come full and time is left: a long outage leaves many."""
+        deadline = asyncio.get_running_loop().time() + HANDOVER_SECONDS
+        while await self._hand_over_batch(report) == BATCH and asyncio.get_running_loop().time() < deadline:
+            continue
+
+    async def _hand_over_batch(self, report: SweepReport) -> int:
+        """How many were started."""
         async with self._database.snapshot() as session:
             views = await Executions(session).pending(utcnow() - HANDOVER_AFTER, BATCH)
 
@@ -79,7 +111,8 @@ class UpkeepActivities:
         if started:
             async with self._database.transaction() as session:
                 await Executions(session).mark_handed_over(started, utcnow(), utcnow() + CHECK_INTERVAL)
-        report.started = len(started)
+        report.started += len(started)
+        return len(started)
 
     async def _compare(self, report: SweepReport) -> None:
         async with self._database.snapshot() as session:

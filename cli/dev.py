@@ -104,7 +104,6 @@ def prepare(options: DevOptions) -> Stack:
         "FLOWGRAFT_BOOTSTRAP_API_KEY": api_key,
         "FLOWGRAFT_ENCRYPTION_KEYS": keys,
         "FLOWGRAFT_PUBLIC_URL": f"http://127.0.0.1:{api_port}",
-        "FLOWGRAFT_DATA_DIR": str(data_dir),
         "FLOWGRAFT_TEMPORAL_UI_URL": f"http://127.0.0.1:{ui_port}",
         "FLOWGRAFT_TEMPORAL_ADDRESS": f"127.0.0.1:{temporal_port}",
         "FLOWGRAFT_CODEC_CAPABILITY": new_secret(),
@@ -215,6 +214,6 @@ def _announce(stack: Stack, seeded: Seeded | None) -> None:
             "",
             "Send a webhook, then look at its execution:",
             f"  curl -X POST {seeded.green_webhook} -H 'Content-Type: application/json' -d '{{\"id\": 42}}'",
-            f"  curl {stack.url}/v1/executions?limit=1 -H 'Authorization: Bearer {stack.api_key}'",
+            f"  curl '{stack.url}/v1/executions?limit=1' -H 'Authorization: Bearer {stack.api_key}'",
         ]
     typer.echo("\n".join([*lines, ""]))

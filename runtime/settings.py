@@ -61,7 +61,6 @@ class Settings(BaseSettings):
     encryption_keys: SecretStr | None = None  # id:base64,… the first is primary
     public_url: str = "http://127.0.0.1:8700"
     allowed_networks: Annotated[tuple[Network, ...], NoDecode] = ()  # what steps may reach besides the internet
-    data_dir: Path = Path(".flowgraft")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     task_queue: str = "flowgraft"
     workflow_sandbox: bool = False

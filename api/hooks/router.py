@@ -1,5 +1,6 @@
 """`/hooks/{token}`: any bytes, bounded, accepted with 202 once they are stored."""
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -46,7 +47,7 @@ async def receive(request: Request, token: str, rest: str = "") -> JSONResponse:
     resources: Resources = request.app.state.resources
     hooks: Hooks = request.app.state.hooks
     flow_id = await hooks.flow_of(token)
-    receipt = await hooks.accept(flow_id, token, await _delivery(request, rest))
+    receipt = await hooks.accept(flow_id, token, partial(_delivery, request, rest))
     url = f"{resources.settings.public_url}/v1/executions/{receipt.execution_id}"
     headers = {"Location": url} | ({"Idempotent-Replayed": "true"} if receipt.duplicate else {})
     content: dict[str, Any] = {"execution_id": receipt.execution_id, "url": url, "duplicate": receipt.duplicate}

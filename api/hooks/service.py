@@ -1,6 +1,7 @@
 """Accepting a delivery: token → flow, who may call it, is it the same as an earlier one, then one transaction."""
 
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -63,10 +64,10 @@ class Hooks:
             self._flow_ids.popitem(last=False)
         return flow.id
 
-    async def accept(self, flow_id: str, token: str, delivery: Delivery) -> Receipt:
-        """One transaction; then Temporal, which may be away. Refusals stand in the instance's log."""
+    async def accept(self, flow_id: str, token: str, read: Callable[[], Awaitable[Delivery]]) -> Receipt:
+        """One transaction; then Temporal, which may be away. Refusals stand in the instance's log, `read`'s too."""
         try:
-            accepted = await self._accept_once(flow_id, token, delivery)
+            accepted = await self._accept_once(flow_id, token, await read())
         except FlowgraftError as error:
             await self._note_refusal(flow_id, error)
             raise

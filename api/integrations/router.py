@@ -1,5 +1,6 @@
 """`/v1/integrations` and `/v1/definitions/validate`."""
 
+import asyncio
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -23,7 +24,8 @@ from api.problems import ProblemItem, invalid
 from api.routing import requires, v1_router
 from api.shapes import VersionRef
 from api.strict import JSON, Body
-from domain.definitions.reader import read_definition
+from domain.catalog import Catalog
+from domain.definitions.reader import ReadResult, read_definition
 from domain.definitions.yamltree import read_tree
 from domain.errors import Problem
 from store.integrations import IntegrationFilter
@@ -71,7 +73,7 @@ async def put(
 async def validate(body: BodyDep, resources: ResourcesDep) -> DefinitionCheck:
     """Check a definition and say what it holds; stores nothing."""
     text = _definition_text(body)
-    result, tree = read_definition(text, resources.catalog), read_tree(text).value
+    result, tree = await asyncio.to_thread(_checked, text, resources.catalog)
     return DefinitionCheck(
         valid=result.definition is not None,
         errors=[_item(problem) for problem in result.errors],
@@ -79,6 +81,11 @@ async def validate(body: BodyDep, resources: ResourcesDep) -> DefinitionCheck:
         flows=flows_of(tree),
         components=actions_of(tree, resources.catalog),
     )
+
+
+def _checked(text: str | bytes, catalog: Catalog) -> tuple[ReadResult, Any]:
+    """Off the event loop: a hostile text takes seconds."""
+    return read_definition(text, catalog), read_tree(text).value
 
 
 @router.get("/integrations")

@@ -1,5 +1,6 @@
 """What can be done with integrations: keep a draft, publish it, choose which versions are offered."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,7 @@ async def put_draft(
     session: AsyncSession, principal: str, text: str | bytes, catalog: Catalog, precondition: Precondition
 ) -> tuple[IntegrationRow, bool]:
     """The integration of the definition's key, with this draft; True when it is new. Raises Invalid."""
-    definition = _read(text, catalog)
+    definition = await asyncio.to_thread(_read, text, catalog)  # a hostile text takes seconds
     row = await Integrations(session).by_key(definition.key, for_update=True)
     precondition.ensure(row.revision if row else 0)
     values = _columns(definition, text.decode() if isinstance(text, bytes) else text)

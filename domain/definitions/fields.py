@@ -37,6 +37,8 @@ def _check_field(each: ConfigField, at: Location, report: Report) -> None:
     for name in ("collection", "options_from"):
         if getattr(each, name) is not None:
             report.add((*at, name), "not_supported_yet", f"{name} is not built yet", key=True)
+    if each.visible_to != "customer":
+        report.add((*at, "visible_to"), "not_supported_yet", "visible_to is not built yet", key=True)
     _check_belonging(each, at, report)
     if each.type == "connection":
         _check_connection(each, at, report)

@@ -7,7 +7,7 @@ from tests.domain.definitions.snippets import in_fields
     ("field", "expected"),
     [
         ("{key: a, type: string, default: x, secret: true, visible_to: customer}", []),
-        ("{key: a, type: string, visible_to: organization}", ["1:25 not_supported_yet [0].visible_to"]),
+        ("{key: a, type: string, visible_to: organization}", ["1:32 not_supported_yet [0].visible_to"]),
         ("{key: a, type: number, default: 1.5}", []),
         ("{key: a, type: boolean, default: false}", []),
         ("{key: a, type: picklist, options: [eu, 1, true], default: 1}", []),

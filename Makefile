@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install dev test check lint types contracts format lock clean
+.PHONY: help install dev bench test check lint types contracts format lock clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 
 dev: install ## Run everything on this machine with two example instances (ARGS="--port 8700 …")
 	@$(BIN)/flowgraft dev $(ARGS)
+
+bench: install ## Flowgraft against a bare Temporal workflow, side by side (ARGS="--rounds 2 --count 300")
+	@$(BIN)/python -m bench $(ARGS)
 
 test: install ## All tests
 	@./tests/fixtures/ensure-postgres
@@ -45,7 +48,7 @@ format: install ## Format and mend what can be mended
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 lock: ## Lock the requirements anew (needs uv)
-	@for name in base dev; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	@for name in base build dev; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		requirements/$$name.in -o requirements/$$name.txt; done
 

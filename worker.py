@@ -1,5 +1,6 @@
 """The worker process: open resources, register workflows and activities, run until told to stop, close."""
 
+import argparse
 import asyncio
 import signal
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.context import LogContext
 from activities.deletion import DeletionActivities
 from activities.deployments import Deployments
 from activities.deploys import DeployActivities
@@ -18,6 +20,7 @@ from activities.executions import ExecutionActivities
 from activities.handover import Starter
 from activities.job_starts import JobStarter
 from activities.jobs import JobActivities
+from activities.pace import Pace
 from activities.payloads import Payloads
 from activities.schedules import Schedules
 from activities.steps import StepActivities
@@ -27,8 +30,9 @@ from runtime.codec import data_converter
 from runtime.crypto import Keyring
 from runtime.http import GuardedHttp
 from runtime.logs import configure_logs
+from runtime.metrics import served, tell_build
 from runtime.settings import Settings, load_settings
-from runtime.temporal import bootstrap_namespace, connect, namespace
+from runtime.temporal import bootstrap_namespace, connect, measured_runtime, namespace
 from store.blobs import DatabaseBlobs
 from store.engine import Database
 from store.migrate import ensure_current
@@ -47,10 +51,12 @@ log = structlog.get_logger()
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Works until `stop` is set, then finishes what runs, for up to 30 s."""
+    tell_build(settings.commit)
     async with open_worker(settings) as worker, worker:
-        log.info("worker_ready", task_queue=settings.task_queue)
-        await stop.wait()
-        log.info("worker_stopping")
+        with served(settings.metrics_host, settings.metrics_port):  # only now: who answers there works
+            log.info("worker_ready", task_queue=settings.task_queue)
+            await stop.wait()
+            log.info("worker_stopping")
 
 
 @asynccontextmanager
@@ -62,7 +68,9 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
         await ensure_current(database)
         keyring = Keyring(settings.keys)
         converter = data_converter(keyring, namespace(settings), DatabaseBlobs(database))
-        client = await connect(settings, converter)
+        port = settings.metrics_port
+        runtime = measured_runtime(settings.metrics_host, port + 1) if port else None
+        client = await connect(settings, converter, runtime=runtime)
         await bootstrap_namespace(client, RETENTION)
         await ensure_upkeep(client, settings.task_queue)
         yield build_worker(settings, client, database, keyring, http)
@@ -79,8 +87,9 @@ def build_worker(settings: Settings, client: Client, database: Database, keyring
     starter = Starter(client, queue, settings.public_url)
     schedules = Schedules(client, database, queue)
     jobs = JobActivities(database)
-    executions = ExecutionActivities(database, keyring, registry, deployments, payloads, settings.public_url)
-    steps = StepActivities(database, keyring, registry, http, deployments)
+    pace = Pace()
+    executions = ExecutionActivities(database, keyring, registry, deployments, payloads, settings.public_url, pace)
+    steps = StepActivities(database, keyring, registry, http, deployments, pace)
     deploys = DeployActivities(database, keyring, deployments, payloads, starter, schedules, settings.public_url)
     deletion = DeletionActivities(client, database, deployments, payloads, schedules, jobs)
     upkeep = UpkeepActivities(client, database, starter, schedules, JobStarter(client, database, queue))
@@ -106,6 +115,7 @@ def build_worker(settings: Settings, client: Client, database: Database, keyring
             jobs.end_job,
             upkeep.sweep,
         ],
+        interceptors=[LogContext()],
         workflow_runner=workflow_runner(settings.workflow_sandbox),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),  # how long a lost worker's tasks wait for it
         graceful_shutdown_timeout=SHUTDOWN_GRACE,
@@ -120,8 +130,11 @@ def workflow_runner(sandboxed: bool) -> SandboxedWorkflowRunner | UnsandboxedWor
 
 
 def main() -> None:
-    """`python -m worker`: settings from the environment, SIGTERM and SIGINT end it."""
-    settings = load_settings()
+    """`python -m worker [--metrics-port N]`: settings from the environment, SIGTERM and SIGINT end it."""
+    parser = argparse.ArgumentParser(prog="worker")
+    parser.add_argument("--metrics-port", type=int, help="Instead of FLOWGRAFT_METRICS_PORT")
+    given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    settings = load_settings(**given)
     configure_logs(settings.log_level)
     asyncio.run(_main(settings))
 

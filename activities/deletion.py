@@ -14,6 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.acceptance import Request, accept
 from activities.deployments import Deployments
 from activities.jobs import JobActivities
+from activities.metering import FlowNames, Tally
 from activities.payloads import EMPTY, Payloads
 from activities.schedules import Schedules
 from domain.executions import TERMINAL, Status, TriggerKind
@@ -114,10 +115,14 @@ class DeletionActivities:
             running = await self._each(rows, self._cancel)
             await self._wait_for(message.object_id, running)
             await self._each(running, self._terminate)
+            tally, names = Tally(), FlowNames()
             async with self._database.transaction() as session:
                 for row in rows:
                     values = {"status": Status.CANCELED, "reason": "instance_deleted", "check_after": None}
-                    await Executions(session).move(row.id, row.max_attempts, {**values, "ended_at": utcnow()})
+                    if await Executions(session).move(row.id, row.max_attempts, {**values, "ended_at": utcnow()}):
+                        keys = await names.of(session, row.instance_flow_id)
+                        tally.finished(keys, row, Status.CANCELED)
+            tally.count()
 
     @activity.defn
     async def remove_executions(self, message: DeleteInput) -> None:

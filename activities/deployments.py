@@ -12,7 +12,7 @@ from domain.errors import StepFailed
 from domain.values import secret_marker
 from runtime.crypto import Keyring
 from store.engine import Database
-from store.tables import DeploymentRow
+from store.tables import DeploymentRow, InstanceRow
 
 CACHED = 256
 
@@ -26,6 +26,7 @@ def secrets_context(deployment_id: str) -> str:
 class Deployment:
     id: str
     instance_id: str
+    customer_id: str
     version_id: str
     version_number: int
     definition: Definition
@@ -71,15 +72,16 @@ class Deployments:
         row = await session.get(DeploymentRow, deployment_id)
         if row is None:
             raise StepFailed("The deployment has been deleted", code="deployment_gone", permanent=True)
-        return self.assemble(row)
+        return self.assemble(row, await session.get_one(InstanceRow, row.instance_id))
 
-    def assemble(self, row: DeploymentRow) -> Deployment:
+    def assemble(self, row: DeploymentRow, instance: InstanceRow) -> Deployment:
         hidden = self._keyring.decrypt_json(row.secrets, secrets_context(row.id)) if row.secrets else {}
         secrets: dict[str, str] = hidden.get("secrets", {})
         markers = {key: secret_marker(key, self.marker_mac(row.id, key)) for key in secrets}
         return Deployment(
             id=row.id,
             instance_id=row.instance_id,
+            customer_id=instance.customer_id,
             version_id=row.version_id,
             version_number=row.version_number,
             definition=Definition.model_validate(row.definition),

@@ -146,7 +146,7 @@ class DeployActivities:
         triggered = [flow for flow in flows if flow.trigger == TriggerKind.DEPLOY]
         if not triggered:
             return
-        deployment = self._deployments.assemble(row)
+        deployment = self._deployments.assemble(row, deploy.instance)
         for flow in triggered:
             request = Request(
                 flow=flow,

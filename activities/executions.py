@@ -5,12 +5,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.contextvars import bind_contextvars
 from temporalio import activity
 
 from activities.deployments import Deployment, Deployments, webhook_url
 from activities.errors import translate
+from activities.metering import FlowNames, Tally
+from activities.pace import Pace
 from activities.payloads import Payloads
-from activities.records import Log, error_json, log_rows, write_control_records
+from activities.records import Log, error_json, log_lines, owner_of, write_control_records
 from components.base import Registry
 from domain.definitions.model import Flow
 from domain.errors import FlowgraftError
@@ -22,8 +25,9 @@ from store.engine import Database
 from store.executions import Acceptance, Executions
 from store.instance_flows import InstanceFlows
 from store.instances import Instances
+from store.logs import Logs
 from store.steps import Steps
-from store.tables import CustomerRow, ExecutionRow, InstanceRow
+from store.tables import ExecutionRow, InstanceRow
 
 CHECK_INTERVAL = timedelta(seconds=20)  # how soon upkeep compares an open execution with Temporal
 
@@ -37,6 +41,7 @@ class ExecutionActivities:
         deployments: Deployments,
         payloads: Payloads,
         public_url: str,
+        pace: Pace,
     ) -> None:
         self._database = database
         self._keyring = keyring
@@ -44,35 +49,46 @@ class ExecutionActivities:
         self._deployments = deployments
         self._payloads = payloads
         self._public_url = public_url
+        self._pace = pace
+        self._names = FlowNames()
 
     @activity.defn
     async def open_execution(self, message: OpenInput) -> Opened:
         """Begin an attempt. `proceed` false: it is terminal already, skipped, or its instance is gone."""
+        tally = Tally()
         try:
             async with self._database.transaction() as session:
-                return await self._open(session, message)
+                opened = await self._open(session, message, tally)
         except FlowgraftError as error:
             raise translate(error) from error
+        tally.count()
+        return opened
 
     @activity.defn
     async def close_execution(self, message: CloseInput) -> None:
         """An upsert that stands alone: it does not need `open_execution`. A terminal state is never overwritten."""
+        tally = Tally()
         try:
             async with self._database.transaction() as session:
-                await self._close(session, message)
+                await self._close(session, message, tally)
         except FlowgraftError as error:
             raise translate(error) from error
+        tally.count()
 
-    async def _open(self, session: AsyncSession, message: OpenInput) -> Opened:
-        row = await Executions(session).get(message.execution_id)
-        if row is None and message.nominal_at:
-            row = await self._accept_scheduled(session, message)
-        if row is None or row.status in TERMINAL:
+    async def _open(self, session: AsyncSession, message: OpenInput, tally: Tally) -> Opened:
+        executions = Executions(session)
+        found = await executions.opening(message.execution_id)
+        if found is None and message.nominal_at and await self._accept_scheduled(session, message, tally):
+            found = await executions.opening(message.execution_id)
+        if found is None or found[0].status in TERMINAL:
             return Opened(proceed=False)
+        row, instance, customer = found
         deployment = await self._deployments.get(row.deployment_id, session)
-        instance = await session.get_one(InstanceRow, row.instance_id)
-        customer = await session.get_one(CustomerRow, row.customer_id)
-        key = await InstanceFlows(session).key_of(row.instance_flow_id)
+        bind_contextvars(customer_id=row.customer_id, instance_id=row.instance_id)
+        keys = await self._names.of(session, row.instance_flow_id)
+        key = keys.flow
+        if row.started_at is None:
+            tally.started(keys, row.trigger)
         await self._mark_running(session, row, message)
         return Opened(
             proceed=True,
@@ -85,6 +101,8 @@ class ExecutionActivities:
             trigger=await self._payloads.trigger(session, row) if message.with_trigger else None,
             deployment_id=deployment.id,
             resume_from=row.resume_from,
+            local_first=self._local_first(deployment, key),
+            instance_flow_id=row.instance_flow_id,
         )
 
     async def _flow_urls(self, session: AsyncSession, instance_id: str) -> dict[str, Any]:
@@ -104,7 +122,7 @@ class ExecutionActivities:
         row.updated_at = now
         await session.flush()
 
-    async def _accept_scheduled(self, session: AsyncSession, message: OpenInput) -> ExecutionRow | None:
+    async def _accept_scheduled(self, session: AsyncSession, message: OpenInput, tally: Tally) -> ExecutionRow | None:
         """A schedule's fire, recorded as it opens. A fire that finds another one under way is skipped, visibly."""
         flow = await InstanceFlows(session).get(message.instance_flow_id)
         instance = await Instances(session).get(flow.instance_id, for_update=True) if flow else None
@@ -118,6 +136,10 @@ class ExecutionActivities:
             row.status, row.reason, row.ended_at = Status.SKIPPED, skipped, row.queued_at
             row.check_after = None
         await executions.accept(Acceptance(row))
+        keys = await self._names.of(session, flow.id)
+        tally.fired(keys, datetime.fromisoformat(str(message.nominal_at)))
+        if skipped:
+            tally.finished(keys, row, row.status)
         return row
 
     async def _skip_reason(
@@ -128,6 +150,11 @@ class ExecutionActivities:
         overlap_skips = getattr(flow.trigger, "overlap", "skip") == "skip"
         return "overlap" if overlap_skips and await executions.has_open(instance_flow_id, except_id="") else None
 
+    def _local_first(self, deployment: Deployment, flow_key: str) -> list[str]:
+        """Steps that touch the world and are expected to be short, by how long they took in this process."""
+        steps = deployment.definition.flow(flow_key).all_steps()
+        return [step.key for step in steps if self._pace.is_short((deployment.id, flow_key, step.key))]
+
     def _hints(self, flow: Flow) -> dict[str, ActionHint]:
         used = {step.action for step in flow.all_steps() if step.action in self._catalog}
         return {
@@ -136,26 +163,30 @@ class ExecutionActivities:
             if key in used
         }
 
-    async def _close(self, session: AsyncSession, message: CloseInput) -> None:
-        row = await session.get(ExecutionRow, message.execution_id)
+    async def _close(self, session: AsyncSession, message: CloseInput, tally: Tally) -> None:
+        row = await Executions(session).move(
+            message.execution_id, message.attempt, self._closing_values(message, utcnow())
+        )
         if row is None:
             return
-        steps = Steps(session)
-        await write_control_records(steps, self._keyring, row.id, message.attempt, message.records)
-        if not await Executions(session).move(row.id, message.attempt, self._closing_values(message, utcnow())):
-            return
-        session.add_all(log_rows(row, message.attempt, _failed_step(message), _closing_lines(message)))
+        bind_contextvars(customer_id=row.customer_id, instance_id=row.instance_id)
+        await write_control_records(Steps(session), self._keyring, row.id, message.attempt, message.records)
+        await Logs(session).add_many(
+            log_lines(owner_of(row), message.attempt, _failed_step(message), _closing_lines(message))
+        )
         if message.status in TERMINAL:
             failed = message.status == Status.FAILED
             await InstanceFlows(session).note_ended(row, failed=failed, at=utcnow())
+            tally.finished(await self._names.of(session, row.instance_flow_id), row, message.status)
 
     def _closing_values(self, message: CloseInput, now: datetime) -> dict[str, Any]:
         ended = message.status in TERMINAL
-        return {
+        canceled = message.status == Status.CANCELED  # why it was waiting for a retry stays to be seen
+        error = {} if canceled else {"error": error_json(message.failure)}
+        return error | {
             "status": message.status,
             "attempt": message.attempt,
             "reason": message.reason,
-            "error": error_json(message.failure),
             "next_attempt_at": datetime.fromisoformat(message.next_attempt_at) if message.next_attempt_at else None,
             "ended_at": now if ended else None,
             "check_after": None if ended else now + CHECK_INTERVAL,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain.logs import SEVERITIES, Severity
 from domain.messages import Failure, StepRecord
@@ -12,7 +12,7 @@ from runtime.clock import utcnow
 from runtime.crypto import Keyring
 from runtime.ids import new_id
 from store.steps import Steps
-from store.tables import ExecutionRow, LogRow, StepRow
+from store.tables import ExecutionRow, StepRow
 
 LONGEST_LINE = 64 * 1024
 MOST_LINES = 1_000  # of one step
@@ -29,21 +29,32 @@ class Log:
             self.lines.append((utcnow(), level, truncate(clean_text(message), LONGEST_LINE)))
 
 
-def log_rows(execution: ExecutionRow, attempt: int, step: str | None, log: Log) -> list[LogRow]:
+class Owner(NamedTuple):
+    """Whose lines and state: ids only."""
+
+    execution_id: str
+    instance_flow_id: str
+    instance_id: str
+    customer_id: str
+
+
+def owner_of(row: ExecutionRow) -> Owner:
+    return Owner(row.id, row.instance_flow_id, row.instance_id, row.customer_id)
+
+
+def log_lines(owner: Owner, attempt: int, step: str | None, log: Log) -> list[dict[str, Any]]:
+    """As `store/logs.py` takes them."""
     return [
-        LogRow(
-            id=new_id("log"),
-            timestamp=at,
-            severity=SEVERITIES.index(level),
-            message=message,
-            type="execution",
-            step=step,
-            attempt=attempt,
-            execution_id=execution.id,
-            instance_flow_id=execution.instance_flow_id,
-            instance_id=execution.instance_id,
-            customer_id=execution.customer_id,
-        )
+        {
+            "id": new_id("log"),
+            "timestamp": at,
+            "severity": SEVERITIES.index(level),
+            "message": message,
+            "type": "execution",
+            "step": step,
+            "attempt": attempt,
+            **owner._asdict(),
+        }
         for at, level, message in log.lines
     ]
 
@@ -66,8 +77,8 @@ def error_json(failure: Failure | None) -> dict[str, Any] | None:
 async def write_control_records(
     steps: Steps, keyring: Keyring, execution_id: str, attempt: int, records: Sequence[StepRecord]
 ) -> None:
-    for row in _control_rows(keyring, execution_id, attempt, records):
-        await steps.record(row)
+    if records:
+        await steps.record(list(_control_rows(keyring, execution_id, attempt, records)))
 
 
 def _control_rows(
@@ -86,6 +97,8 @@ def _control_rows(
             position=record.position,
             iteration=record.iteration,
             status=record.status,
+            tries=1,
+            output_size=0,
             started_at=datetime.fromisoformat(record.started_at),
             ended_at=datetime.fromisoformat(record.ended_at) if record.ended_at else None,
             inputs=sealed(keyring, execution_id, attempt, record.path, "inputs", record.inputs),

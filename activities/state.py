@@ -4,20 +4,21 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities.records import Owner
 from components.base import Scope
 from domain.errors import StepFailed
 from runtime.clock import utcnow
 from runtime.crypto import Keyring
 from store.state import State
-from store.tables import ExecutionRow, StateRow
+from store.tables import StateRow
 
 
 class TransactionState:
-    def __init__(self, session: AsyncSession, keyring: Keyring, execution: ExecutionRow) -> None:
+    def __init__(self, session: AsyncSession, keyring: Keyring, owner: Owner) -> None:
         self._state = State(session)
         self._session = session
         self._keyring = keyring
-        self._execution = execution
+        self._owner = owner
 
     async def get(self, scope: Scope, key: str) -> Any:
         row = await self._row(scope, key)
@@ -36,9 +37,9 @@ class TransactionState:
         return existed
 
     async def _row(self, scope: Scope, key: str) -> StateRow:
-        execution = self._execution
-        owner = execution.instance_id if scope == "instance" else execution.instance_flow_id
-        return await self._state.hold(scope, owner, key, execution.instance_id, utcnow())
+        owner = self._owner
+        owner_id = owner.instance_id if scope == "instance" else owner.instance_flow_id
+        return await self._state.hold(scope, owner_id, key, owner.instance_id, utcnow())
 
 
 class NoState:

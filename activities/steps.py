@@ -2,20 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.contextvars import bind_contextvars
 from temporalio import activity
 from temporalio.common import RawValue
 
 from activities import errors
 from activities.deployments import Deployment, Deployments
-from activities.records import Log, error_json, log_rows, sealed, value_context, write_control_records
+from activities.metering import count_try
+from activities.pace import Pace, step_key
+from activities.records import Log, Owner, error_json, log_lines, sealed, value_context, write_control_records
 from activities.state import NoState, TransactionState
 from components.base import Action, ActionContext, Connection, Registry, StateAccess
 from domain.connections import secret_texts
@@ -26,13 +31,16 @@ from domain.messages import Failure, RunStepInput, RunStepResult
 from domain.values import mask, resolve_secrets
 from runtime.clock import utcnow
 from runtime.crypto import Keyring
-from store.engine import Database
+from store.engine import Database, violated
+from store.logs import Logs
 from store.steps import Steps
-from store.tables import ExecutionRow, StepRow
+from store.tables import StepRow
 
 HEARTBEAT_SECONDS = 2.0
 LARGEST_OUTPUT = 8 * 1024 * 1024
-RECORDING_PATIENCE = 60.0  # seconds to keep trying to write the record of an effect that has happened
+RECORDING_PATIENCE = 60.0  # seconds that a step waits for a database that is away
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -46,18 +54,26 @@ class Outcome:
 
 class StepActivities:
     def __init__(
-        self, database: Database, keyring: Keyring, registry: Registry, http: HttpSender, deployments: Deployments
+        self,
+        database: Database,
+        keyring: Keyring,
+        registry: Registry,
+        http: HttpSender,
+        deployments: Deployments,
+        pace: Pace,
     ) -> None:
         self._database = database
         self._keyring = keyring
         self._registry = registry
         self._http = http
         self._deployments = deployments
+        self._pace = pace
 
     @activity.defn(dynamic=True)
     async def run_step(self, arguments: Sequence[RawValue]) -> RunStepResult:
         """Any `component.action`. Raises retryable while the step has tries left, else non-retryable."""
         step: RunStepInput = activity.payload_converter().from_payload(arguments[0].payload, RunStepInput)
+        bind_contextvars(execution_id=step.execution_id, step=step.path)
         action = self._registry.get(step.action)
         if action is not None and action.local:
             row = await self._run_in_transaction(step, action)
@@ -69,40 +85,58 @@ class StepActivities:
     async def _run_in_transaction(self, step: RunStepInput, action: Action) -> StepRow:
         """Action, state and record become true together; a failed action's state is rolled back, its record is not."""
         async with self._database.transaction() as session:
-            held = await self._held(session, step)
+            held, tries = await self._held(session, step)
             if held is not None:
                 return await self._keep(session, step, held)
-            execution = await _execution(session, step)
             log = Log()
             savepoint = await session.begin_nested()
-            state = TransactionState(session, self._keyring, execution)
+            state = TransactionState(session, self._keyring, _owner(step))
+            began = asyncio.get_running_loop().time()
             outcome = await self._perform(step, action, log, state, session)
+            seconds = asyncio.get_running_loop().time() - began
             await (savepoint.commit() if outcome.failure is None else savepoint.rollback())
-            return await self._record(session, step, outcome, log)
+            row = await self._record(session, step, outcome, log, tries)
+        count_try(row, True, seconds)
+        return row
 
     async def _run_outside(self, step: RunStepInput, action: Action | None) -> StepRow:
-        async with self._database.snapshot() as session:
-            held = await self._held(session, step)
+        held, tries = await _patiently(partial(self._glance, step))
         if held is not None:
             async with self._database.transaction() as session:
                 return await self._keep(session, step, held)
         log = Log()
+        began = asyncio.get_running_loop().time()
         outcome = await self._perform(step, action, log, NoState())
-        return await self._record_patiently(step, outcome, log)
+        seconds = asyncio.get_running_loop().time() - began
+        self._pace.note(step_key(step), seconds)
+        row = await _patiently(partial(self._transact_record, step, outcome, log, tries))
+        count_try(row, action is not None, seconds)
+        return row
 
-    async def _held(self, session: AsyncSession, step: RunStepInput) -> StepRow | None:
-        """What is recorded already, for this attempt or, in a replay from the failed step, for the original."""
+    async def _glance(self, step: RunStepInput) -> tuple[StepRow | None, int]:
+        async with self._database.glance() as session:
+            return await self._held(session, step)
+
+    async def _transact_record(self, step: RunStepInput, outcome: Outcome, log: Log, tries: int) -> StepRow:
+        async with self._database.transaction() as session:
+            return await self._record(session, step, outcome, log, tries)
+
+    async def _held(self, session: AsyncSession, step: RunStepInput) -> tuple[StepRow | None, int]:
+        """What has ended already, in this attempt or, in a replay from the failed step, in the original; and how
+        often the step has been tried."""
         steps = Steps(session)
         held = await steps.get(step.execution_id, step.attempt, step.path)
         if held is not None and held.status != StepStatus.RUNNING:
-            return held
-        return await steps.succeeded(step.resume_from, step.path) if step.resume_from else None
+            return held, held.tries
+        tries = held.tries if held is not None else 0
+        return (await steps.succeeded(step.resume_from, step.path) if step.resume_from else None), tries
 
     async def _keep(self, session: AsyncSession, step: RunStepInput, held: StepRow) -> StepRow:
         """The record of this execution as it is; one of the original's is copied, so that the replay shows it too."""
         if held.execution_id == step.execution_id:
             return held
-        return await self._record(session, step, Outcome(self._open(held, "inputs"), self._open(held, "output")), Log())
+        kept = Outcome(self._open(held, "inputs"), self._open(held, "output"))
+        return await self._record(session, step, kept, Log(), tries=0)
 
     async def _perform(
         self,
@@ -117,6 +151,7 @@ class StepActivities:
         hidden: list[str] = []
         try:
             deployment = await self._deployments.get(step.deployment_id, session)
+            bind_contextvars(customer_id=deployment.customer_id, instance_id=deployment.instance_id)
             inputs, hidden = self._reveal(deployment, step.inputs)
             outcome.inputs = inputs | {name: bound["template"] for name, bound in step.lazy.items()}
             connection = _connection(deployment, step)
@@ -171,25 +206,24 @@ class StepActivities:
 
     # Records
 
-    async def _record_patiently(self, step: RunStepInput, outcome: Outcome, log: Log) -> StepRow:
-        """The effect has happened; losing its record would repeat it."""
-        deadline = asyncio.get_running_loop().time() + RECORDING_PATIENCE
-        while True:
-            try:
-                async with self._database.transaction() as session:
-                    return await self._record(session, step, outcome, log)
-            except Unavailable:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-                await asyncio.sleep(0.5)
-
-    async def _record(self, session: AsyncSession, step: RunStepInput, outcome: Outcome, log: Log) -> StepRow:
-        execution = await _execution(session, step)
+    async def _record(
+        self, session: AsyncSession, step: RunStepInput, outcome: Outcome, log: Log, tries: int
+    ) -> StepRow:
+        """`tries` were there before. A record that somebody else has ended meanwhile is the one that counts."""
         steps = Steps(session)
-        await write_control_records(steps, self._keyring, step.execution_id, step.attempt, step.records)
-        session.add_all(log_rows(execution, step.attempt, step.path, log))
-        held = await steps.get(step.execution_id, step.attempt, step.path)
-        return await steps.record(self._row(step, outcome, tries=held.tries + 1 if held else 1))
+        row = self._row(step, outcome, tries + 1)
+        try:
+            await write_control_records(steps, self._keyring, step.execution_id, step.attempt, step.records)
+            mine = await steps.record([row])
+        except IntegrityError as error:
+            if violated(error):
+                raise
+            # A foreign key: the execution has been deleted.
+            gone = Failure("execution_gone", "The execution has been deleted", step.path, permanent=True)
+            raise errors.final(gone) from error
+        await Logs(session).add_many(log_lines(_owner(step), step.attempt, step.path, log))
+        held = None if mine else await steps.get(step.execution_id, step.attempt, step.path)
+        return held or row
 
     def _row(self, step: RunStepInput, outcome: Outcome, tries: int) -> StepRow:
         component, _, action = step.action.partition(".")
@@ -230,11 +264,20 @@ class StepActivities:
         return self._keyring.decrypt_json(sealed_value, value_context(row.execution_id, row.attempt, row.path, column))
 
 
-async def _execution(session: AsyncSession, step: RunStepInput) -> ExecutionRow:
-    execution = await session.get(ExecutionRow, step.execution_id)
-    if execution is None:
-        raise errors.final(Failure("execution_gone", "The execution has been deleted", step.path, permanent=True))
-    return execution
+async def _patiently(act: Callable[[], Awaitable[T]]) -> T:
+    """While the database is away for a moment: an effect that has happened and loses its record would be repeated."""
+    deadline = asyncio.get_running_loop().time() + RECORDING_PATIENCE
+    while True:
+        try:
+            return await act()
+        except Unavailable:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.5)
+
+
+def _owner(step: RunStepInput) -> Owner:
+    return Owner(step.execution_id, step.instance_flow_id, step.instance_id, step.customer_id)
 
 
 def _status(step: RunStepInput, outcome: Outcome, tries: int) -> StepStatus:

@@ -25,6 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.executions import CHECK_INTERVAL
 from activities.handover import Starter, handover_of
 from activities.job_starts import JobStarter
+from activities.metering import Tally
 from activities.schedules import Schedules
 from domain.executions import Status
 from domain.messages import UPKEEP_SCHEDULE, UPKEEP_WORKFLOW, Failure, SweepReport
@@ -119,7 +120,8 @@ class UpkeepActivities:
             views = await Executions(session).due_for_check(utcnow(), BATCH)
 
         async def compare(view: ExecutionView) -> None:
-            report.mended += await self._mend(view)
+            mended = await self._mend(view)  # apart: others count while this one waits
+            report.mended += mended
             report.checked += 1
 
         await self._each(views, compare, report)
@@ -165,10 +167,13 @@ class UpkeepActivities:
             "reason": code if status == Status.CANCELED else None,
             "error": asdict(Failure(code, message)) if status == Status.FAILED else None,
         }
+        tally = Tally()
         async with self._database.transaction() as session:
-            moved = await Executions(session).move(view.row.id, view.row.max_attempts, values)
+            moved = await Executions(session).move(view.row.id, view.row.max_attempts, values) is not None
             if moved:
                 await InstanceFlows(session).note_ended(view.row, failed=status == Status.FAILED, at=now)
+                tally.finished(await InstanceFlows(session).keys_of(view.row.instance_flow_id), view.row, status)
+        tally.count()
         return moved
 
     async def _start_jobs(self, report: SweepReport) -> None:

@@ -8,11 +8,10 @@ endpoints carry `@requires(scope)`, its arguments come from `deps.py`, its shape
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import APIRouter, FastAPI
 
-from api import codec, docs, health, openapi, problems, schema
+from api import codec, docs, health, metrics, openapi, problems, schema
 from api.api_keys.router import router as api_keys
 from api.customers.router import router as customers
 from api.executions.router import router as executions
@@ -33,7 +32,9 @@ from api.middleware import Edge
 from api.resources import open_resources
 from api.routing import ensure_guarded
 from runtime.logs import configure_logs
+from runtime.metrics import tell_build
 from runtime.settings import Settings, load_settings
+from runtime.version import version
 
 ROUTERS: tuple[APIRouter, ...] = (
     customers,
@@ -65,7 +66,7 @@ def create_app(settings: Settings | None = None, *, gateway: Gateway | None = No
         configure_logs(settings.log_level)
     app = FastAPI(
         title="Flowgraft",
-        version=_version(),
+        version=version(),
         lifespan=_lifespan(settings, gateway),
         redirect_slashes=False,
         docs_url=None,
@@ -73,6 +74,8 @@ def create_app(settings: Settings | None = None, *, gateway: Gateway | None = No
     )
     for router in ROUTERS:
         app.include_router(router)
+    if settings.metrics_port is None:
+        app.include_router(metrics.router)
     ensure_guarded(app)
     problems.install(app)
     openapi.install(app)
@@ -87,13 +90,8 @@ def _lifespan(settings: Settings, gateway: Gateway | None) -> Callable[[FastAPI]
         async with open_resources(settings, gateway) as resources:
             app.state.resources = resources
             app.state.hooks = Hooks(resources)
-            yield
+            tell_build(settings.commit)
+            async with metrics.served(resources):
+                yield
 
     return lifespan
-
-
-def _version() -> str:
-    try:
-        return version("flowgraft")
-    except PackageNotFoundError:
-        return "0"

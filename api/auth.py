@@ -44,7 +44,7 @@ async def authenticate(resources: Resources, headers: Headers) -> Caller:
 
 
 async def _by_key(resources: Resources, token: str) -> Caller:
-    async with resources.database.snapshot() as session:
+    async with resources.database.glance() as session:
         row = await ApiKeys(session).by_hash(hash_secret(token))
     if row is None or (row.expires_at is not None and row.expires_at <= utcnow()):
         raise Unauthenticated("This API key is unknown or has expired.")

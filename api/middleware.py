@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.metrics import observe
 from api.problems import internal_error
 from runtime.ids import new_id
 
@@ -29,6 +30,7 @@ class Edge:
         request_id = _request_id(Headers(scope=scope).get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = request_id
         answer = _Answer(send, request_id)
+        structlog.contextvars.clear_contextvars()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             await self._serve(scope, receive, answer)
 
@@ -43,8 +45,11 @@ class Edge:
             if answer.status:
                 raise
             await internal_error(scope)(scope, receive, answer.send)
-        seconds = round(time.perf_counter() - started, 4)
-        log.info("request", method=scope["method"], route=_route(scope), status=answer.status, seconds=seconds)
+        seconds = time.perf_counter() - started
+        observe(scope["method"], _route(scope), answer.status, seconds)
+        log.info(
+            "request", method=scope["method"], route=_route(scope), status=answer.status, seconds=round(seconds, 4)
+        )
 
 
 class _Answer:

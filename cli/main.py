@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,24 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from cli import (
+    api_keys,
+    config,
+    customers,
+    doctor,
+    executions,
+    flows,
+    instances,
+    integrations,
+    jobs,
+    login,
+    logs,
+    request,
+    versions,
+)
 from cli.dev import DevOptions, run_dev
+from cli.words import Words
+from cli.workers import run_workers
 from domain.errors import Unavailable
 from runtime.crypto import Keyring
 from runtime.logs import configure_logs
@@ -17,9 +35,27 @@ from runtime.settings import Settings, SettingsInvalid, load_settings
 from store.engine import Database
 from store.migrate import ensure_current, upgrade
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Flowgraft: integration instances on Temporal.")
+app = typer.Typer(
+    cls=Words, no_args_is_help=True, add_completion=False, help="Flowgraft: integration instances on Temporal."
+)
 db = typer.Typer(no_args_is_help=True, help="The database.")
 app.add_typer(db, name="db")
+instances.app.add_typer(config.app, name="config")
+for commands in (login.root, doctor.root, request.root):
+    app.add_typer(commands)
+for name, noun in {
+    "customers": customers,
+    "integrations": integrations,
+    "versions": versions,
+    "instances": instances,
+    "flows": flows,
+    "executions": executions,
+    "logs": logs,
+    "jobs": jobs,
+    "api-keys": api_keys,
+    "profiles": login,
+}.items():
+    app.add_typer(noun.app, name=name)
 
 
 @app.command()
@@ -40,6 +76,7 @@ def api(
 ) -> None:
     """Serve the API. Settings come from the environment."""
     _ready()
+    signal.signal(signal.SIGTERM, _done)  # uvicorn raises the signal once more when it has finished
     uvicorn.run(
         "api.app:create_app",
         factory=True,
@@ -53,10 +90,14 @@ def api(
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    processes: Annotated[int, typer.Option(min=1, help="How many; one uses one core")] = 1,
+) -> None:
     """Run flows. Settings come from the environment."""
-    _ready()
-    os.execv(sys.executable, [sys.executable, "-m", "worker"])
+    settings = _ready()
+    if processes == 1:
+        os.execv(sys.executable, [sys.executable, "-m", "worker"])
+    raise typer.Exit(asyncio.run(run_workers(processes, settings.metrics_port)))
 
 
 @db.command("upgrade")
@@ -73,7 +114,11 @@ def _settings() -> Settings:
         raise _refused(str(error)) from error
 
 
-def _ready() -> None:
+def _done(_signal: int, _frame: object) -> None:
+    sys.exit(0)
+
+
+def _ready() -> Settings:
     """Ends here, in one clear line, what could not serve anyway: no keys, an old schema, no database."""
     settings = _settings()
     configure_logs(settings.log_level)
@@ -82,6 +127,7 @@ def _ready() -> None:
         asyncio.run(_check_schema(settings.database_url))
     except (SettingsInvalid, Unavailable) as error:
         raise _refused(str(error)) from error
+    return settings
 
 
 async def _check_schema(url: str) -> None:

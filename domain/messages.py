@@ -97,6 +97,8 @@ class Opened:
     trigger: dict[str, Any] | None = None
     deployment_id: str = ""
     resume_from: str | None = None  # a replay from the failed step: whose outputs are kept
+    local_first: list[str] = field(default_factory=list)  # keys of steps expected to be short
+    instance_flow_id: str = ""
 
 
 @dataclass
@@ -120,6 +122,10 @@ class RunStepInput:
     exponential: bool = False
     records: list[StepRecord] = field(default_factory=list)
     resume_from: str | None = None
+    flow: str = ""  # the flow's key
+    instance_flow_id: str = ""
+    instance_id: str = ""
+    customer_id: str = ""
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """The Temporal payload codec: history holds ciphertext only, and a reference where a payload is large."""
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Protocol, Self
 
 from google.protobuf import json_format
@@ -94,9 +95,19 @@ class EncryptingCodec(PayloadCodec, WithSerializationContext):
         return f"{self._context}/{blob_id}"
 
 
+class EncryptingConverter(DataConverter):
+    """The SDK asks for a converter with context at every payload, and its own way builds all parts anew."""
+
+    def with_context(self, context: SerializationContext) -> Self:
+        assert isinstance(self.payload_codec, EncryptingCodec)
+        bound = copy(self)
+        object.__setattr__(bound, "payload_codec", self.payload_codec.with_context(context))
+        return bound
+
+
 def data_converter(keyring: Keyring, namespace: str, blobs: BlobStore) -> DataConverter:
     """Encrypts payloads and also the message and the stack trace of failures."""
-    return DataConverter(
+    return EncryptingConverter(
         payload_codec=EncryptingCodec(keyring, namespace, blobs),
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )

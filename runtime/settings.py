@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     public_url: str = "http://127.0.0.1:8700"
     allowed_networks: Annotated[tuple[Network, ...], NoDecode] = ()  # what steps may reach besides the internet
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535)  # without one the API serves /metrics itself
+    metrics_host: str = "127.0.0.1"  # where that port listens
+    commit: str = "unknown"  # what this was built from; the image sets it
     task_queue: str = "flowgraft"
     workflow_sandbox: bool = False
     temporal_ui_url: str | None = None  # for links

@@ -14,6 +14,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 
 from runtime.settings import Settings
@@ -43,11 +44,26 @@ REFUSALS = frozenset({RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTIC
 log = structlog.get_logger(__name__)
 
 
-async def connect(settings: Settings, data_converter: DataConverter, *, lazy: bool = False) -> Client:
+async def connect(
+    settings: Settings, data_converter: DataConverter, *, lazy: bool = False, runtime: Runtime | None = None
+) -> Client:
     """A client. With `lazy` the first call connects, and raises RuntimeError or RPCError when it cannot."""
     config = connection_config(settings)
     squeeze = compression(config["target_host"])
-    return await Client.connect(**config, data_converter=data_converter, lazy=lazy, grpc_compression=squeeze)
+    return await Client.connect(
+        **config, data_converter=data_converter, lazy=lazy, grpc_compression=squeeze, runtime=runtime
+    )
+
+
+def measured_runtime(host: str, port: int) -> Runtime:
+    """Serves the SDK's own metrics, named as Prometheus wants it, until the process ends: make one per process.
+
+    Raises ValueError when the port is taken.
+    """
+    metrics = PrometheusConfig(
+        bind_address=f"{host}:{port}", counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )
+    return Runtime(telemetry=TelemetryConfig(metrics=metrics))
 
 
 def connection_config(settings: Settings) -> ClientConnectConfig:

@@ -1,6 +1,7 @@
 """Where SQLite and PostgreSQL differ, for all queries: conflict clauses and lists in JSON columns."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -43,8 +44,8 @@ async def insert_ignore(session: AsyncSession, row: type[Base], values: Values, 
     """Insert what is not there yet, told by the unique columns `index_elements`; says how many rows are new."""
     if not values:
         return 0
-    statement = _insert(session, row, values).on_conflict_do_nothing(index_elements=index_elements)
-    return affected(await session.execute(statement))
+    statement = _insert(session, row).on_conflict_do_nothing(index_elements=index_elements)
+    return affected(await session.execute(statement, values))
 
 
 async def upsert(
@@ -53,21 +54,18 @@ async def upsert(
     values: Values,
     index_elements: Sequence[str],
     *,
-    update: Sequence[str] | None = None,
     where: ColumnElement[bool] | None = None,
 ) -> int:
-    """Insert, or set the columns `update` (default: all that `values` names) of the row in the way.
+    """Insert, or set all other columns that `values` names of the row in the way.
 
-    `where` is about the existing row: where it does not hold, nothing changes and the row is not counted.
+    `where` is about the existing row: where it does not hold, nothing changes and the row is not counted. Statements
+    are kept, so give the same object each time.
     """
     if not values:
         return 0
-    statement = _insert(session, row, values)
     given = values if isinstance(values, Mapping) else values[0]
-    columns = [name for name in given if name not in index_elements] if update is None else update
-    changes = {name: statement.excluded[name] for name in columns}
-    statement = statement.on_conflict_do_update(index_elements=index_elements, set_=changes, where=where)
-    return affected(await session.execute(statement))
+    statement = _upsert(dialect_of(session), row, tuple(given), tuple(index_elements), where)
+    return affected(await session.execute(statement, values))
 
 
 def contains_text(column: ColumnElement[Any] | InstrumentedAttribute[Any], text: str) -> ColumnElement[bool]:
@@ -99,6 +97,24 @@ def _sqlite_has(column: InstrumentedAttribute[list[str]], label: str) -> ColumnE
     return exists(select(literal(1)).select_from(each).where(each.c.value == label))
 
 
-def _insert(session: AsyncSession, row: type[Base], values: Values) -> postgresql.Insert | sqlite.Insert:
-    insert = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
-    return insert(table_of(row)).values(values).execution_options(preserve_rowcount=True)
+def _insert(session: AsyncSession, row: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    return _insert_into(dialect_of(session), row)
+
+
+def _insert_into(dialect: str, row: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table_of(row)).execution_options(preserve_rowcount=True)
+
+
+@lru_cache(maxsize=64)
+def _upsert(
+    dialect: str,
+    row: type[Base],
+    columns: tuple[str, ...],
+    index_elements: tuple[str, ...],
+    where: ColumnElement[bool] | None,
+) -> postgresql.Insert | sqlite.Insert:
+    """Built once: the proxies of `excluded` cost more than running the statement."""
+    statement = _insert_into(dialect, row)
+    changes = {name: statement.excluded[name] for name in columns if name not in index_elements}
+    return statement.on_conflict_do_update(index_elements=index_elements, set_=changes, where=where)

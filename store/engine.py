@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from sqlite3 import Error as SqliteError
+from typing import NamedTuple
 
 from sqlalchemy import URL, Connection, PrimaryKeyConstraint, UniqueConstraint, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -11,11 +13,18 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from domain.errors import Unavailable
+from store import inline
 from store.tables import Base
 
 # Primary result codes of SQLite that pass by themselves or by an operator's hand: BUSY, LOCKED, IOERR, FULL, CANTOPEN,
 # PROTOCOL. Its OperationalError also covers wrong SQL, which is a bug and stays loud.
 SQLITE_UNAVAILABLE = frozenset({5, 6, 10, 13, 14, 15})
+
+
+class Engines(NamedTuple):
+    writer: AsyncEngine
+    reader: AsyncEngine
+    glancer: AsyncEngine
 
 
 class Database:
@@ -26,9 +35,10 @@ class Database:
         self.url = url
         self.dialect = parsed.get_backend_name()
         engines = _sqlite_engines if self.dialect == "sqlite" else _postgres_engines
-        self._writer, self._reader = engines(parsed)
-        self._writing = async_sessionmaker(self._writer, expire_on_commit=False)
-        self._reading = async_sessionmaker(self._reader, expire_on_commit=False, autoflush=False)
+        self._engines = engines(parsed)
+        self._writing = async_sessionmaker(self._engines.writer, expire_on_commit=False)
+        self._reading = async_sessionmaker(self._engines.reader, expire_on_commit=False, autoflush=False)
+        self._glancing = async_sessionmaker(self._engines.glancer, expire_on_commit=False, autoflush=False)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -44,14 +54,21 @@ class Database:
             async with self._reading() as session:
                 yield session
 
+    @asynccontextmanager
+    async def glance(self) -> AsyncIterator[AsyncSession]:
+        """For a few rows by key, outside any transaction: each query sees what is committed by then."""
+        with _unavailable():
+            async with self._glancing() as session:
+                yield session
+
     async def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""
         async with self.snapshot() as session:
             await session.execute(text("SELECT 1"))
 
     async def dispose(self) -> None:
-        await self._writer.dispose()
-        await self._reader.dispose()
+        for engine in self._engines:
+            await engine.dispose()
 
 
 def parse_url(url: str) -> URL:
@@ -94,28 +111,35 @@ def _unique_columns(table: str | None, constraint: str | None) -> list[str]:
     return []
 
 
-def _sqlite_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
+def _sqlite_engines(url: URL) -> Engines:
     """One connection writes: whoever waits for it stands in an orderly queue instead of polling SQLite's lock."""
+    path = str(url.database)
     arguments = {"isolation_level": None}  # The driver begins nothing by itself; `begin` below does.
-    writer = create_async_engine(url, connect_args=arguments, pool_size=1, max_overflow=0, pool_timeout=10)
+    writer = create_async_engine(
+        url, async_creator=partial(inline.connect, path), pool_size=1, max_overflow=0, pool_timeout=10
+    )
     reader = create_async_engine(url, connect_args=arguments, pool_size=10, max_overflow=0, pool_timeout=10)
-    _prepare_sqlite(writer, begin="BEGIN IMMEDIATE", query_only=False)
-    _prepare_sqlite(reader, begin="BEGIN", query_only=True)
-    return writer, reader
+    glancer = create_async_engine(
+        url, async_creator=partial(inline.connect, path), pool_size=1, max_overflow=0, pool_timeout=10
+    )
+    _prepare_sqlite(writer, begin=inline.BEGIN, last="query_only = OFF")
+    _prepare_sqlite(reader, begin="BEGIN", last="query_only = ON")
+    _prepare_sqlite(glancer, begin=None, last="query_only = ON")
+    return Engines(writer, reader, glancer)
 
 
-def _prepare_sqlite(engine: AsyncEngine, *, begin: str, query_only: bool) -> None:
-    pragmas = ["busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"]
-    pragmas += ["query_only = ON"] if query_only else []
-
+def _prepare_sqlite(engine: AsyncEngine, *, begin: str | None, last: str) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def connect(connection: DBAPIConnection, record: object) -> None:
         # SQLite's own lower() knows ASCII only; searches must find Ä by ä as they do on PostgreSQL.
         connection.create_function("lower", 1, _lower, deterministic=True)
         cursor = connection.cursor()
-        for pragma in pragmas:
+        for pragma in ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", last):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+    if begin is None:
+        return
 
     @event.listens_for(engine.sync_engine, "begin")
     def start(connection: Connection) -> None:
@@ -126,12 +150,13 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _postgres_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
+def _postgres_engines(url: URL) -> Engines:
     arguments = {} if "connect_timeout" in url.query else {"connect_timeout": 5}
     writer = create_async_engine(
         url, connect_args=arguments, pool_size=10, max_overflow=10, pool_timeout=10, pool_recycle=1800
     )
-    return writer, writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return Engines(writer, reader, writer.execution_options(isolation_level="AUTOCOMMIT"))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, or_, select, update
+from sqlalchemy import ColumnElement, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -76,14 +76,12 @@ class Executions:
     async def accept(self, acceptance: Acceptance) -> None:
         if acceptance.payload is not None:
             self.session.add(acceptance.payload)
-            await self.session.flush()
         self.session.add(acceptance.execution)
         await self.session.flush()
-        self.session.add_all(
-            ExecutionTagRow(execution_id=acceptance.execution.id, key=key, value=value)
-            for key, value in acceptance.tags.items()
-        )
-        await self.session.flush()
+        execution_id = acceptance.execution.id
+        tags = [{"execution_id": execution_id, "key": key, "value": value} for key, value in acceptance.tags.items()]
+        if tags:
+            await self.session.execute(insert(ExecutionTagRow), tags)
 
     async def get(self, execution_id: str) -> ExecutionRow | None:
         return await self.session.get(ExecutionRow, execution_id)
@@ -156,9 +154,21 @@ class Executions:
         )
         return found is not None
 
-    async def move(self, execution_id: str, attempt: int, values: dict[str, Any]) -> bool:
-        """Change an execution that is not terminal and not in a later attempt already. False: nothing changed."""
-        result = await self.session.execute(
+    async def opening(self, execution_id: str) -> tuple[ExecutionRow, InstanceRow, CustomerRow] | None:
+        """An execution, locked, with its instance and customer, in one query."""
+        query = (
+            select(ExecutionRow, InstanceRow, CustomerRow)
+            .join(InstanceRow, InstanceRow.id == ExecutionRow.instance_id)
+            .join(CustomerRow, CustomerRow.id == ExecutionRow.customer_id)
+            .where(ExecutionRow.id == execution_id)
+            .with_for_update(of=ExecutionRow)
+        )
+        found = (await self.session.execute(query)).one_or_none()
+        return None if found is None else (found[0], found[1], found[2])
+
+    async def move(self, execution_id: str, attempt: int, values: dict[str, Any]) -> ExecutionRow | None:
+        """Change an execution that is not terminal and not in a later attempt already. None: nothing changed."""
+        return await self.session.scalar(
             update(ExecutionRow)
             .where(
                 ExecutionRow.id == execution_id,
@@ -166,9 +176,9 @@ class Executions:
                 ExecutionRow.attempt <= attempt,
             )
             .values(**values)
-            .execution_options(synchronize_session=False)
+            .returning(ExecutionRow)
+            .execution_options(synchronize_session=False, populate_existing=True)
         )
-        return bool(result.rowcount)  # type: ignore[attr-defined]
 
     async def mark_handed_over(self, execution_ids: Sequence[str], now: datetime, check_after: datetime) -> None:
         await self.session.execute(

@@ -2,14 +2,29 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.dialect import affected, insert_ignore
 from store.paging import Page, paged
-from store.tables import ExecutionRow, FlowApiKeyRow, InstanceFlowRow, TombstoneRow
+from store.tables import (
+    CustomerRow,
+    ExecutionRow,
+    FlowApiKeyRow,
+    InstanceFlowRow,
+    InstanceRow,
+    IntegrationRow,
+    TombstoneRow,
+)
+
+
+class FlowKeys(NamedTuple):
+    """What people know a flow by; never changes."""
+
+    integration: str
+    flow: str
 
 
 class InstanceFlows:
@@ -22,10 +37,23 @@ class InstanceFlows:
     async def get(self, flow_id: str, *, for_update: bool = False) -> InstanceFlowRow | None:
         return await self.session.get(InstanceFlowRow, flow_id, with_for_update=for_update)
 
-    async def key_of(self, flow_id: str) -> str:
-        """The flow's key in the definition. Raises NoResultFound for a flow that is not there."""
-        query = select(InstanceFlowRow.key).where(InstanceFlowRow.id == flow_id)
-        return (await self.session.scalars(query)).one()
+    async def keys_of(self, flow_id: str) -> FlowKeys:
+        """Raises NoResultFound for a flow that is not there."""
+        query = select(IntegrationRow.key, InstanceFlowRow.key).where(InstanceFlowRow.id == flow_id)
+        query = query.join(InstanceRow, InstanceRow.id == InstanceFlowRow.instance_id)
+        query = query.join(IntegrationRow, IntegrationRow.id == InstanceRow.integration_id)
+        return FlowKeys(*(await self.session.execute(query)).one())
+
+    async def invocation(self, flow_id: str) -> tuple[InstanceFlowRow, InstanceRow, CustomerRow] | None:
+        """A flow with its instance and customer, in one query."""
+        query = (
+            select(InstanceFlowRow, InstanceRow, CustomerRow)
+            .join(InstanceRow, InstanceRow.id == InstanceFlowRow.instance_id)
+            .join(CustomerRow, CustomerRow.id == InstanceRow.customer_id)
+            .where(InstanceFlowRow.id == flow_id)
+        )
+        found = (await self.session.execute(query)).one_or_none()
+        return None if found is None else (found[0], found[1], found[2])
 
     async def by_token(self, token: str) -> InstanceFlowRow | None:
         return await self.session.scalar(select(InstanceFlowRow).where(InstanceFlowRow.token == token))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, delete, exists, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, case, delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -20,6 +20,8 @@ from store.tables import (
     IntegrationRow,
     VersionRow,
 )
+
+STATES = ("not_deployed", "enabled", "paused", "deleting")
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,17 @@ class Instances:
     async def view(self, instance_id: str) -> InstanceView | None:
         row = (await self.session.execute(_views().where(InstanceRow.id == instance_id))).one_or_none()
         return InstanceView(*row) if row is not None else None
+
+    async def count_by_state(self) -> dict[str, int]:
+        """How many there are, for the metrics; a state without any is 0."""
+        state = case(
+            (InstanceRow.deleting, "deleting"),
+            (InstanceRow.deployment_id.is_(None), "not_deployed"),
+            (InstanceRow.enabled, "enabled"),
+            else_="paused",
+        )
+        rows = await self.session.execute(select(state.label("state"), func.count()).group_by("state"))
+        return dict.fromkeys(STATES, 0) | dict(rows.all())
 
     async def config_values(self, instance_id: str) -> dict[str, ConfigValueRow]:
         query = select(ConfigValueRow).where(ConfigValueRow.instance_id == instance_id)

@@ -6,7 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.executions import StepStatus
+from store.dialect import table_of, upsert
 from store.tables import StepRow
+
+UNENDED = StepRow.status == StepStatus.RUNNING
 
 
 class Steps:
@@ -16,14 +19,11 @@ class Steps:
     async def get(self, execution_id: str, attempt: int, path: str) -> StepRow | None:
         return await self.session.get(StepRow, (execution_id, attempt, path))
 
-    async def record(self, row: StepRow) -> StepRow:
-        """Write a record, or complete the one of an earlier try. What has ended stays as it is and is returned."""
-        held = await self.get(row.execution_id, row.attempt, row.path)
-        if held is not None and held.status != StepStatus.RUNNING:
-            return held
-        merged = await self.session.merge(row)
-        await self.session.flush()
-        return merged
+    async def record(self, rows: Sequence[StepRow]) -> bool:
+        """Write records, or complete those of earlier tries. False: what has ended already stayed as it is."""
+        values = [{column.key: getattr(row, column.key) for column in table_of(StepRow).columns} for row in rows]
+        key = ["execution_id", "attempt", "path"]
+        return await upsert(self.session, StepRow, values, key, where=UNENDED) == len(rows)
 
     async def succeeded(self, execution_id: str, path: str) -> StepRow | None:
         """The latest successful record of a path, in whichever attempt."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import Counter, Gauge, Histogram
 
 from components.base import Component
 from components.catalogue import builtin_registry
@@ -15,6 +16,7 @@ from domain.connections import KINDS
 from domain.definitions.model import Step
 from domain.definitions.reader import read_definition
 from domain.errors import Problem
+from runtime import metrics
 from runtime.settings import FROM_FILE, PREFIX, Settings
 
 ROOT = Path(__file__).parent.parent
@@ -136,6 +138,17 @@ def test_settings_table_names_every_setting() -> None:
 def test_settings_table_marks_what_may_be_a_file() -> None:
     marked = re.findall(r"^\| `([^`]+)` ●", section("docs/operations.md", "Settings"), re.MULTILINE)
     assert sorted(marked) == sorted(PREFIX + name.upper() for name in FROM_FILE)
+
+
+def test_metrics_table_names_every_metric() -> None:
+    declared = [
+        next(iter(value.describe()))
+        for value in vars(metrics).values()
+        if isinstance(value, Counter | Gauge | Histogram)
+    ]
+    named = [f"{family.name}_total" if family.type == "counter" else family.name for family in declared]
+    rows = _ROW.findall(section("docs/operations.md", "Metrics"))
+    assert sorted(rows) == sorted(named)
 
 
 # Components

@@ -168,7 +168,7 @@ def test_tests_replace_nothing_behind_its_back() -> None:
 
 def test_test_files_mirror_the_rooms() -> None:
     """A folder of tests is a room's, or one of the few that belong to none."""
-    others = {"fixtures", "replay", "e2e"}
+    others = {"fixtures", "replay", "e2e", "deploy"}
     folders = {path.parts[1] for path in python_files() if path.parts[0] == "tests" and len(path.parts) > 2}
     assert folders <= {*ROOMS, *others}
 

@@ -106,6 +106,7 @@ class _Attempt:
         self.nominal_at = nominal_at
         self.deployment_id = given.deployment_id
         self.number = given.base_attempt + workflow.info().attempt
+        self.opened = False  # canceled while it waited, an attempt has never begun
 
     @classmethod
     def of(cls, given: ExecutionInput) -> "_Attempt":
@@ -134,9 +135,11 @@ class _Attempt:
             nominal_at=self.nominal_at,
             with_trigger=with_trigger,
         )
-        return await workflow.execute_local_activity_method(
+        opened: Opened = await workflow.execute_local_activity_method(
             ExecutionActivities.open_execution, message, **policies.LEDGER
         )
+        self.opened = True
+        return opened
 
     def closing(
         self,
@@ -151,7 +154,7 @@ class _Attempt:
             instance_flow_id=self.given.instance_flow_id,
             execution_id=self.execution_id,
             deployment_id=self.deployment_id,
-            attempt=self.number,
+            attempt=self.number if self.opened else self.number - 1,
             max_attempts=self.given.retry.max_attempts,
             status=status,
             workflow_id=info.workflow_id,

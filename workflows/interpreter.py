@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import ActionHint, Failure, Opened, RunStepInput, RunStepResult, StepRecord
     from domain.values import EvaluationTooLarge, HeaderMap, evaluate
     from workflows import failures, policies
+    from workflows.calls import Calls
     from workflows.failures import AttemptFailed
 
 MAX_LOOP = 10_000
@@ -54,6 +55,7 @@ class Interpreter:
     steps: dict[str, Any] = field(default_factory=dict)
     records: list[StepRecord] = field(default_factory=list)
     position: int = 0
+    calls: Calls = field(default_factory=Calls)
 
     def __post_init__(self) -> None:
         trigger = self.trigger | {"headers": HeaderMap(self.trigger.get("headers") or {})}
@@ -147,6 +149,10 @@ class Interpreter:
             exponential=policy.backoff == "exponential",
             records=self.records,
             resume_from=self.opened.resume_from,
+            flow=self.flow.key,
+            instance_flow_id=self.opened.instance_flow_id,
+            instance_id=self.opened.instance.get("id", ""),
+            customer_id=self.opened.customer.get("id", ""),
         )
 
     async def execute(self, message: RunStepInput, hint: ActionHint) -> Any:
@@ -167,18 +173,11 @@ class Interpreter:
         return result.output
 
     async def call(self, message: RunStepInput, hint: ActionHint) -> RunStepResult:
-        """The activity bears the action's name and the step's, so that the Web UI reads like the flow."""
-        summary = message.name[:200]
-        result: RunStepResult
         if hint.local:
-            result = await workflow.execute_local_activity(
-                message.action, message, result_type=RunStepResult, summary=summary, **policies.local_step(message)
-            )
-        else:
-            result = await workflow.execute_activity(
-                message.action, message, result_type=RunStepResult, summary=summary, **policies.outside_step(message)
-            )
-        return result
+            return await self.calls.local(message)
+        if message.key in self.opened.local_first:
+            return await self.calls.local_first(message)
+        return await self.calls.regular(message)
 
     # Control
 

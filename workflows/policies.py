@@ -33,7 +33,7 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=6)
 RECORDING_GRACE = timedelta(seconds=90)  # the effect has happened: time to write its record while the database is away
 LOST_WORKERS = 20  # how many lost workers one step survives, besides its own tries
 
-REMOVE_FLOW_TIMEOUT_SECONDS = 30.0
+MOST_UNSENT = 30  # local results of up to 64 KiB each in one message to the server, which takes 4 MiB
 MAX_EVENTS = 40_000  # Temporal ends a history at 51,200
 DEFAULT_STEP_TIMEOUT = "5m"
 
@@ -49,6 +49,14 @@ def outside_step(step: RunStepInput) -> dict[str, Any]:
             maximum_interval=timedelta(hours=24),
             maximum_attempts=step.tries + LOST_WORKERS,
         ),
+    }
+
+
+def local_try(step: RunStepInput) -> dict[str, Any]:
+    """One try of an outside step inside the workflow task, kept alive as long as the step may take."""
+    return {
+        "start_to_close_timeout": timedelta(seconds=step.timeout_seconds) + RECORDING_GRACE,
+        "retry_policy": RetryPolicy(maximum_attempts=1),
     }
 
 

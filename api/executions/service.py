@@ -70,7 +70,7 @@ async def replay(
     deployment_id = row.deployment_id if original_version else instance.deployment_id
     if deployment_id is None:
         raise Conflict("The instance is not deployed", code="instance_not_deployed")
-    deployment = await resources.deployments.get(deployment_id)
+    deployment = await resources.deployments.get(deployment_id, session)
     if flow.key not in deployment.flows:
         raise Conflict("The deployed version no longer has this flow", code="not_replayable")
     request = Request(

@@ -81,7 +81,7 @@ async def _deployment(
         raise Conflict("The instance has not been deployed.", code="instance_not_deployed")
     if not flow.active:
         raise Conflict("The deployed version no longer has this flow.")
-    return deployments.assemble(row)
+    return deployments.assemble(row, instance)
 
 
 def _tags(request: Request, payload: Payload) -> dict[str, str]:

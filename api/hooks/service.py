@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.contextvars import bind_contextvars
 
 from activities.acceptance import Request, accept
 from activities.deployments import Deployment
@@ -16,7 +17,7 @@ from activities.payloads import Payload
 from api.resources import Resources
 from domain.definitions.model import WebhookTrigger
 from domain.deliveries import DEDUPE_WINDOW, dedupe_value, ensure_invocable
-from domain.errors import FlowgraftError, Gone, MethodNotAllowed, NotFound, Unauthenticated
+from domain.errors import FlowgraftError, Gone, MethodNotAllowed, NotFound, TooLarge, Unauthenticated
 from domain.executions import TriggerKind
 from domain.tags import evaluate_tags
 from runtime.clock import utcnow
@@ -53,7 +54,7 @@ class Hooks:
         held = self._flow_ids.get(token)
         if held is not None:
             return held
-        async with self._resources.database.snapshot() as session:
+        async with self._resources.database.glance() as session:
             flow = await InstanceFlows(session).by_token(token)
             if flow is None or await InstanceFlows(session).tombstone(token):
                 raise await _absent(session, token)
@@ -67,14 +68,24 @@ class Hooks:
     async def accept(self, flow_id: str, token: str, read: Callable[[], Awaitable[Delivery]]) -> Receipt:
         """One transaction; then Temporal, which may be away. Refusals stand in the instance's log, `read`'s too."""
         try:
-            accepted = await self._accept_once(flow_id, token, await read())
+            accepted = await self._accept_once(flow_id, token, await self._read(flow_id, token, read))
         except FlowgraftError as error:
             await self._note_refusal(flow_id, error)
             raise
         if isinstance(accepted, Receipt):
+            bind_contextvars(execution_id=accepted.execution_id)
             return accepted
+        bind_contextvars(execution_id=accepted.execution_id, customer_id=accepted.customer_id)
         await self._resources.gateway.hand_over(accepted, delivery=True)
         return Receipt(accepted.execution_id, duplicate=False)
+
+    async def _read(self, flow_id: str, token: str, read: Callable[[], Awaitable[Delivery]]) -> Delivery:
+        try:
+            return await read()
+        except TooLarge:
+            async with self._resources.database.glance() as session:
+                await self._invocation(session, flow_id, token)  # what is gone says so first
+            raise
 
     async def _accept_once(self, flow_id: str, token: str, delivery: Delivery) -> Handover | Receipt:
         try:
@@ -85,25 +96,30 @@ class Hooks:
 
     async def _transact(self, flow_id: str, token: str, delivery: Delivery) -> Handover | Receipt:
         async with self._resources.database.transaction() as session:
-            flow = await InstanceFlows(session).get(flow_id)
-            if flow is None or flow.token != token:
-                raise await _absent(session, token)
-            instance = await session.get_one(InstanceRow, flow.instance_id)
-            if instance.deleting:
-                raise Gone("The instance of this webhook has been deleted")
-            deployment = await self._deployment(instance)
+            flow, instance, customer = await self._invocation(session, flow_id, token)
+            deployment = await self._deployment(session, instance)
             trigger = _trigger(deployment, flow)
             await self._authenticate(session, flow, trigger, delivery)
             ensure_invocable(enabled=instance.enabled, deployed=True)
             if delivery.method not in trigger.methods:
                 raise MethodNotAllowed(f"This webhook does not take {delivery.method}", list(trigger.methods))
-            customer = await session.get_one(CustomerRow, instance.customer_id)
             return await self._store(session, flow, instance, customer, deployment, trigger, delivery)
 
-    async def _deployment(self, instance: InstanceRow) -> Deployment:
+    async def _invocation(
+        self, session: AsyncSession, flow_id: str, token: str
+    ) -> tuple[InstanceFlowRow, InstanceRow, CustomerRow]:
+        """Read anew for each delivery: only the token's flow is remembered. Raises NotFound, Gone."""
+        found = await InstanceFlows(session).invocation(flow_id)
+        if found is None or found[0].token != token:
+            raise await _absent(session, token)
+        if found[1].deleting:
+            raise Gone("The instance of this webhook has been deleted")
+        return found
+
+    async def _deployment(self, session: AsyncSession, instance: InstanceRow) -> Deployment:
         if instance.deployment_id is None:
             ensure_invocable(enabled=instance.enabled, deployed=False)
-        return await self._resources.deployments.get(str(instance.deployment_id))
+        return await self._resources.deployments.get(str(instance.deployment_id), session)
 
     async def _authenticate(
         self, session: AsyncSession, flow: InstanceFlowRow, trigger: WebhookTrigger, delivery: Delivery

@@ -48,13 +48,6 @@ async def test_upsert_changes_what_is_there(database: Database) -> None:
     assert await data_of(database) == {"a": b"2"}
 
 
-async def test_upsert_changes_only_the_columns_named(database: Database) -> None:
-    async with database.transaction() as session:
-        await upsert(session, BlobRow, blob("a", b"1"), ["id"])
-        await upsert(session, BlobRow, blob("a", b"2"), ["id"], update=["workflow_id"])
-    assert await data_of(database) == {"a": b"1"}
-
-
 async def test_upsert_respects_its_condition(database: Database) -> None:
     async with database.transaction() as session:
         await upsert(session, BlobRow, blob("a", b"1"), ["id"])

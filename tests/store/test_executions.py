@@ -92,7 +92,8 @@ async def test_move_spares_terminal_and_later_attempts(
 ) -> None:
     async with database.transaction() as session:
         row = await accept(session, await deployed(session), **before)
-        assert await Executions(session).move(row.id, attempt, {"status": Status.FAILED}) is moved
+        changed = await Executions(session).move(row.id, attempt, {"status": Status.FAILED})
+        assert (changed is not None) is moved
     async with database.snapshot() as session:
         found = await Executions(session).get(row.id)
     assert found is not None
@@ -182,3 +183,30 @@ async def test_replays_of_an_execution(database: Database) -> None:
         original = await accept(session, made)
         replay = await accept(session, made, replay_of=original.id)
         assert await Executions(session).replays(original.id) == [replay]
+
+
+async def test_opening_finds_whom_the_execution_belongs_to(database: Database) -> None:
+    async with database.transaction() as session:
+        made = await deployed(session)
+        row = await accept(session, made)
+        assert await Executions(session).opening(row.id) == (row, made.instance, made.customer)
+        assert await Executions(session).opening("exec_gone") is None
+
+
+async def test_executions_that_a_deploy_accepted(database: Database) -> None:
+    async with database.transaction() as session:
+        made, other = await deployed(session), await deployed(session)
+        row = await accept(session, made, dedupe_key="deploy:dep_1")
+        await accept(session, made, dedupe_key="deploy:dep_2")
+        await accept(session, other, dedupe_key="deploy:dep_1")
+        assert await Executions(session).of_deployment("deploy:dep_1", made.instance.id) == [row.id]
+
+
+async def test_execution_handed_over_before_keeps_its_time(database: Database) -> None:
+    async with database.transaction() as session:
+        row = await accept(session, await deployed(session))
+        executions = Executions(session)
+        for at in (NOW, NOW + SECOND):
+            await executions.mark_handed_over([row.id], at, at)
+        await session.refresh(row)
+        assert (row.handed_over_at, row.check_after) == (NOW, NOW)

@@ -27,7 +27,7 @@ async def test_flow_found_by_token(database: Database) -> None:
         flows = InstanceFlows(session)
         assert await flows.by_token(made.flow.token) is await flows.get(made.flow.id)
         assert await flows.by_token("another") is None
-        assert await flows.key_of(made.flow.id) == "hello"
+        assert await flows.keys_of(made.flow.id) == (made.integration.key, "hello")
 
 
 async def test_dirty_schedules_are_bounded(database: Database) -> None:

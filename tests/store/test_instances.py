@@ -163,3 +163,14 @@ async def test_deployment_found(database: Database) -> None:
         made = await deployed(session)
         assert await Instances(session).deployment(made.deployment.id) is made.deployment
         assert await Instances(session).get(made.instance.id, for_update=True) is made.instance
+
+
+async def test_instances_are_counted_by_state(database: Database) -> None:
+    async with database.transaction() as session:
+        assert set((await Instances(session).count_by_state()).values()) == {0}
+        for enabled, deleting in ((True, False), (True, False), (False, False), (False, True)):
+            await deployed(session, enabled=enabled, deleting=deleting)
+        (await deployed(session)).instance.deployment_id = None
+        await session.flush()
+        counts = await Instances(session).count_by_state()
+    assert counts == {"enabled": 2, "paused": 1, "deleting": 1, "not_deployed": 1}

@@ -28,3 +28,18 @@ async def test_concurrent_holders_lose_no_write(database: Database) -> None:
     await asyncio.gather(*(increase() for _ in range(8)))
     async with database.transaction() as session:
         assert (await State(session).hold("flow", made.flow.id, "count", made.instance.id, NOW)).value == b"8"
+
+
+async def test_keys_of_other_owners_are_others(database: Database) -> None:
+    async with database.transaction() as session:
+        made = await deployed(session)
+        state = State(session)
+        for scope, owner, key in (
+            ("flow", made.flow.id, "n"),
+            ("instance", made.instance.id, "n"),
+            ("flow", made.flow.id, "m"),
+        ):
+            row = await state.hold(scope, owner, key, made.instance.id, NOW)
+            assert row.value is None
+            row.value = key.encode()
+            await session.flush()

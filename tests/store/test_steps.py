@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.executions import StepStatus
@@ -21,6 +22,8 @@ def step(execution_id: str, path: str = "greet", **given: Any) -> StepRow:
         "position": 0,
         "iteration": [],
         "status": StepStatus.SUCCEEDED,
+        "tries": 1,
+        "output_size": 0,
         "started_at": NOW,
     }
     return StepRow(**(defaults | given))
@@ -36,19 +39,34 @@ async def an_execution(session: AsyncSession) -> str:
 async def test_running_step_is_completed(database: Database) -> None:
     async with database.transaction() as session:
         of = await an_execution(session)
-        await Steps(session).record(step(of, status=StepStatus.RUNNING))
-        await Steps(session).record(step(of, output=b"\x00", iteration=[2]))
+        assert await Steps(session).record([step(of, status=StepStatus.RUNNING, tries=1)])
+        assert await Steps(session).record([step(of, output=b"\x00", iteration=[2], tries=2)])
     async with database.snapshot() as session:
         found = await Steps(session).get(of, 1, "greet")
     assert found is not None
-    assert (found.status, found.output, found.iteration) == (StepStatus.SUCCEEDED, b"\x00", [2])
+    assert (found.status, found.output, found.iteration, found.tries) == (StepStatus.SUCCEEDED, b"\x00", [2], 2)
 
 
-async def test_ended_step_is_not_overwritten(database: Database) -> None:
+@pytest.mark.parametrize("ended", [StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.CANCELED])
+async def test_ended_step_is_not_overwritten(database: Database, ended: StepStatus) -> None:
     async with database.transaction() as session:
         of = await an_execution(session)
-        await Steps(session).record(step(of, output=b"first"))
-        assert (await Steps(session).record(step(of, output=b"second"))).output == b"first"
+        assert await Steps(session).record([step(of, output=b"first", status=ended)])
+        assert not await Steps(session).record([step(of, output=b"second")])
+    async with database.snapshot() as session:
+        found = await Steps(session).get(of, 1, "greet")
+    assert found is not None
+    assert (found.status, found.output) == (ended, b"first")
+
+
+async def test_several_records_at_once(database: Database) -> None:
+    async with database.transaction() as session:
+        of = await an_execution(session)
+        await Steps(session).record([step(of, "a", branch="Big")])
+        assert not await Steps(session).record([step(of, "a", branch="Small"), step(of, "b", attempt=2)])
+    async with database.snapshot() as session:
+        rows = await Steps(session).of_execution(of)
+    assert [(row.path, row.attempt, row.branch) for row in rows] == [("a", 1, "Big"), ("b", 2, None)]
 
 
 async def test_latest_and_latest_successful_attempt(database: Database) -> None:

@@ -1,0 +1,137 @@
+"""`flowgraft executions`: what happened, again, and while it happens."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from cli.client import at
+from cli.logs import COLUMNS as LOG_COLUMNS
+from cli.logs import LineFilters
+from cli.output import TimeFormat
+from cli.session import Flag, Many, Paging, Session, Text, command
+from cli.watching import EXECUTION_COLUMNS, LogTail, finish_execution, follow_execution
+
+COLUMNS = "id status trigger customer.name instance.name flow.name attempt queued_at error.code"
+STEP_COLUMNS = "path name component action attempt status started_at ended_at error.message"
+
+app = typer.Typer(no_args_is_help=True, help="Executions of flows.")
+
+ExecutionId = Annotated[str, typer.Argument(metavar="ID", help="exec_…")]
+Timeout = Annotated[float | None, typer.Option(help="Seconds to wait at most")]
+
+
+@dataclass(frozen=True)
+class Filters:
+    customer_id: Many = None
+    instance_id: Many = None
+    integration_id: Many = None
+    version_id: Many = None
+    flow_id: Many = None
+    status: Many = None
+    trigger: Many = None
+    tag: Annotated[list[str] | None, typer.Option(help="key:value; repeated: any of them")] = None
+    started_after: Text = None
+    started_before: Text = None
+    min_duration_seconds: Annotated[float | None, typer.Option()] = None
+    is_test: Flag = None
+    replay_of: Many = None
+    originals_only: Annotated[bool | None, typer.Option("--originals-only", help="No replays")] = None
+    unresolved: Annotated[bool | None, typer.Option("--unresolved", help="Failed, and no replay succeeded")] = None
+    q: Text = None
+
+
+@command(app, "list")
+def list_(session: Session, filters: Filters, paging: Paging) -> None:
+    """List executions of all customers, newest first."""
+    session.listed(at("executions"), COLUMNS, paging, filters)
+
+
+@command(app, "get")
+def get(session: Session, execution_id: ExecutionId) -> None:
+    """Show an execution."""
+    session.out.item(session.api.get(at("executions", execution_id)), EXECUTION_COLUMNS)
+
+
+@command(app, "steps")
+def steps(session: Session, execution_id: ExecutionId) -> None:
+    """Show an execution's steps, in start order over all attempts."""
+    session.out.items(session.api.get(at("executions", execution_id))["steps"], STEP_COLUMNS)
+
+
+@command(app, "step-output")
+def step_output(
+    session: Session,
+    execution_id: ExecutionId,
+    path: Annotated[str, typer.Argument(help="As `executions steps` shows it: lines[2].ship")],
+    attempt: Annotated[int | None, typer.Option(help="Default: the last")] = None,
+) -> None:
+    """A step's whole output, as JSON."""
+    address = at("executions", execution_id, "steps", path, "output")
+    session.out.value(session.api.call("GET", address, query={"attempt": attempt}).json())
+
+
+@command(app, "payload")
+def payload(
+    session: Session,
+    execution_id: ExecutionId,
+    raw: Annotated[bool, typer.Option("--raw", help="The very bytes that were received")] = False,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="To write the bytes to")] = None,
+) -> None:
+    """What invoked the execution."""
+    if raw or file:
+        session.out.raw(session.api.call("GET", at("executions", execution_id, "payload", "raw")).content, file)
+    else:
+        session.out.value(session.api.get(at("executions", execution_id, "payload")))
+
+
+@command(app, "logs")
+def logs(
+    session: Session,
+    execution_id: ExecutionId,
+    filters: LineFilters,
+    paging: Paging,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it has ended")] = False,
+    timeout: Timeout = None,
+) -> None:
+    """Show an execution's log lines, newest first; oldest first when following."""
+    path = at("executions", execution_id, "logs")
+    if not follow:
+        session.listed(path, LOG_COLUMNS, paging, filters, TimeFormat.ISO)
+        return
+    lines = LogTail(session, path, LOG_COLUMNS, asdict(filters), paging.limit)
+    follow_execution(session, execution_id, timeout, lines.look)
+    lines.look()
+
+
+@command(app, "replay")
+def replay(
+    session: Session,
+    execution_id: ExecutionId,
+    version: Annotated[Literal["current", "original"] | None, typer.Option(help="Of the integration")] = None,
+    from_failed: Annotated[bool, typer.Option("--from-failed", help="What succeeded is not done again")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it has ended; exit code 4 if it failed")] = False,
+    timeout: Timeout = None,
+) -> None:
+    """Run it again as a new execution with the same payload."""
+    body: dict[str, Any] = {"version": version} if version else {}
+    if from_failed:
+        body["from"] = "failed_step"
+    started = session.api.post(at("executions", execution_id, "replay"), body)
+    if wait:
+        finish_execution(session, started["execution_id"], timeout)
+    else:
+        session.out.item(started, "execution_id url")
+
+
+@command(app, "cancel")
+def cancel(session: Session, execution_id: ExecutionId) -> None:
+    """Cancel an execution; a pending retry ends at once."""
+    session.out.item(session.api.post(at("executions", execution_id, "cancel")), "execution_id status")
+
+
+@command(app, "watch")
+def watch(session: Session, execution_id: ExecutionId, timeout: Timeout = None) -> None:
+    """Wait until it has ended, then show it. Exit code 4 unless it succeeded."""
+    finish_execution(session, execution_id, timeout)

@@ -1,0 +1,111 @@
+"""The doctor's checks of an installation, where its settings are: database, keys, Temporal. They change nothing."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
+from temporalio.client import Client
+from temporalio.converter import DataConverter
+from temporalio.service import RPCError
+
+from cli.finding import Finding, failed, ok, skipped, warning
+from domain.errors import Unavailable
+from runtime.crypto import Keyring
+from runtime.settings import Settings, SettingsInvalid, load_settings
+from runtime.temporal import SEARCH_ATTRIBUTES, connect, connection_config
+from store.engine import Database
+from store.migrate import ensure_current
+
+CALL_SECONDS = 5.0
+CALM = 0.05  # seconds: a process that ends right after its last call to Temporal may crash
+
+
+def examine() -> list[Finding]:
+    try:
+        settings = load_settings()
+    except SettingsInvalid as error:
+        return [failed("settings", line) for line in str(error).splitlines()]
+    findings = [ok("settings", "They can be read"), _keys(settings), *asyncio.run(_services(settings))]
+    time.sleep(CALM)
+    return findings
+
+
+def _keys(settings: Settings) -> Finding:
+    try:
+        keyring = Keyring(settings.keys)
+    except SettingsInvalid as error:
+        return failed("encryption keys", str(error))
+    return ok("encryption keys", f"{len(settings.keys)}, {keyring.primary_id} encrypts")
+
+
+async def _services(settings: Settings) -> list[Finding]:
+    return [await _bounded("database", _schema(settings)), *await _temporal(settings)]
+
+
+async def _schema(settings: Settings) -> Finding:
+    database = Database(settings.database_url)
+    try:
+        await ensure_current(database)
+    except Unavailable as error:
+        return failed("database", error.message)
+    finally:
+        await database.dispose()
+    return ok("database", "It answers and is at the newest schema")
+
+
+async def _temporal(settings: Settings) -> list[Finding]:
+    where = connection_config(settings)
+    address = f"{where['target_host']}, namespace {where['namespace']}"
+    try:
+        client = await asyncio.wait_for(connect(settings, DataConverter.default), CALL_SECONDS)
+        info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
+    except (RuntimeError, TimeoutError, RPCError) as error:
+        return [failed("temporal", f"{address} cannot be reached: {_reason(error)}")]
+    checks: list[tuple[str, Callable[[Client, Settings], Awaitable[Finding]]]] = [
+        ("search attributes", _search_attributes),
+        ("worker", _worker),
+    ]
+    return [
+        ok("temporal", f"{address}, server {info.server_version}"),
+        *[await _bounded(name, check(client, settings)) for name, check in checks],
+        skipped("fairness", "Temporal does not tell; its dynamic configuration needs matching.enableFairness: true"),
+    ]
+
+
+async def _search_attributes(client: Client, settings: Settings) -> Finding:
+    answer = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    missing = [key.name for key in SEARCH_ATTRIBUTES if key.name not in answer.custom_attributes]
+    if missing:
+        return failed("search attributes", f"Missing, create them as Keyword: {', '.join(missing)}")
+    return ok("search attributes", f"All {len(SEARCH_ATTRIBUTES)} are there")
+
+
+async def _worker(client: Client, settings: Settings) -> Finding:
+    answer = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=settings.task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+    )
+    if not answer.pollers:
+        return warning("worker", f"None listens on the task queue {settings.task_queue}: flowgraft worker")
+    return ok("worker", f"{len(answer.pollers)} on the task queue {settings.task_queue}")
+
+
+async def _bounded(check: str, finding: Awaitable[Finding]) -> Finding:
+    """A server that hangs or refuses is a finding too."""
+    try:
+        return await asyncio.wait_for(finding, CALL_SECONDS)
+    except (RPCError, TimeoutError) as error:
+        return failed(check, _reason(error))
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

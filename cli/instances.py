@@ -1,0 +1,152 @@
+"""`flowgraft instances`: one customer's integration, from creation to deletion."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import typer
+
+from cli.client import at
+from cli.given import read_object, values
+from cli.session import Flag, Many, Paging, Session, Text, command
+from cli.watching import finish_job
+
+COLUMNS = (
+    "id name customer.name integration.name version.number config_state deployed enabled needs_deploy in_failed_state"
+)
+FIELDS = (
+    "id name description labels customer.name customer.id integration.name integration.id version.number version.id "
+    "latest_version.number new_version_available config_state deployed deployed_version deployed_at enabled pause_note "
+    "needs_deploy in_failed_state connection_error last_execution_at state created_at updated_at"
+)
+
+app = typer.Typer(no_args_is_help=True, help="Instances: an integration at a customer.")
+
+InstanceId = Annotated[str, typer.Argument(metavar="ID", help="inst_…")]
+Wait = Annotated[bool, typer.Option("--wait", help="Until it has ended")]
+Timeout = Annotated[float | None, typer.Option(help="Seconds to wait at most")]
+
+
+@dataclass(frozen=True)
+class Filters:
+    q: Text = None
+    description: Text = None
+    customer_id: Many = None
+    integration_id: Many = None
+    version_id: Many = None
+    label: Many = None
+    enabled: Flag = None
+    config_state: Many = None
+    needs_deploy: Flag = None
+    in_failed_state: Flag = None
+
+
+@dataclass(frozen=True)
+class Fields:
+    description: Annotated[str | None, typer.Option("--description", "-d")] = None
+    label: Annotated[list[str] | None, typer.Option("--label", "-l", help="Repeated: all of them")] = None
+    version_id: Annotated[str | None, typer.Option("--version-id", "-v", help="ver_…")] = None
+
+    def given(self, **more: Any) -> dict[str, Any]:
+        """What was said; the rest stays as it is."""
+        said = {"description": self.description, "labels": self.label or None, "version_id": self.version_id}
+        return {name: value for name, value in (said | more).items() if value is not None}
+
+
+@command(app, "list")
+def list_(session: Session, filters: Filters, paging: Paging) -> None:
+    """List instances of all customers, newest first."""
+    session.listed(at("instances"), COLUMNS, paging, filters)
+
+
+@command(app, "get")
+def get(session: Session, instance_id: InstanceId) -> None:
+    """Show an instance."""
+    session.out.item(session.api.get(at("instances", instance_id)), FIELDS)
+
+
+@command(app, "create")
+def create(
+    session: Session,
+    customer_id: Annotated[str, typer.Option("--customer-id", "-c", help="cust_…")],
+    integration_id: Annotated[str, typer.Option("--integration-id", "-i", help="intg_…")],
+    name: Annotated[str, typer.Option("--name", "-n")],
+    more: Fields,
+    config: Annotated[list[str] | None, typer.Option(help="key=text, key:=json or key=@file; repeated")] = None,
+    file: Annotated[str | None, typer.Option("--file", "-f", help="The configuration as JSON or YAML")] = None,
+) -> None:
+    """Create an instance. It runs once it is deployed."""
+    wanted = (read_object(file) if file else {}) | values(config or [])
+    body = more.given(customer_id=customer_id, integration_id=integration_id, name=name, config=wanted)
+    session.out.item(session.api.post(at("instances"), body), FIELDS)
+
+
+@command(app, "update")
+def update(
+    session: Session,
+    instance_id: InstanceId,
+    more: Fields,
+    name: Annotated[str | None, typer.Option("--name", "-n")] = None,
+) -> None:
+    """Change what is given. Labels are replaced; another version takes effect at the next deploy."""
+    session.out.item(session.api.patch(at("instances", instance_id), more.given(name=name)), FIELDS)
+
+
+@command(app, "deploy")
+def deploy(session: Session, instance_id: InstanceId, wait: Wait = False, timeout: Timeout = None) -> None:
+    """Make the chosen version and configuration current."""
+    answer = session.api.call("POST", at("instances", instance_id, "deploy"))
+    if answer.status_code == 202 and wait:
+        finish_job(session, answer.json()["id"], timeout)
+    elif answer.status_code == 202:
+        session.out.talk("It takes longer; this is the job that does it.")
+        session.out.item(answer.json(), "id state stage")
+    else:
+        session.out.item(answer.json(), "deployment_id version webhook_urls deploy_executions")
+
+
+@command(app, "pause")
+def pause(
+    session: Session,
+    instance_id: InstanceId,
+    mode: Annotated[
+        Literal["drop", "hold"], typer.Option(help="What webhooks do: refused, or kept for later")
+    ] = "drop",
+    note: Annotated[str | None, typer.Option(help="Why")] = None,
+) -> None:
+    """Stop schedules and refuse webhooks."""
+    session.out.item(session.api.post(at("instances", instance_id, "pause"), {"mode": mode, "note": note}), FIELDS)
+
+
+@command(app, "unpause")
+def unpause(
+    session: Session,
+    instance_id: InstanceId,
+    keep: Annotated[Literal["all", "latest", "none"] | None, typer.Option(help="Of what was held")] = None,
+    rate_per_second: Annotated[float | None, typer.Option(help="At which what was held starts")] = None,
+) -> None:
+    """Go on after a pause."""
+    drain = {name: value for name, value in (("keep", keep), ("rate_per_second", rate_per_second)) if value is not None}
+    body = {"drain": drain} if drain else {}
+    session.out.item(session.api.post(at("instances", instance_id, "unpause"), body), FIELDS)
+
+
+@command(app, "delete")
+def delete(
+    session: Session,
+    instance_id: InstanceId,
+    confirm_name: Annotated[str, typer.Option(help="Its exact name")],
+    wait: Wait = False,
+    timeout: Timeout = None,
+) -> None:
+    """Delete an instance with its executions, logs and secrets."""
+    deletion = session.api.delete(at("instances", instance_id), confirm_name=confirm_name).json()
+    if wait:
+        finish_job(session, deletion["job_id"], timeout)
+    else:
+        session.out.item(deletion, "id job_id state")
+
+
+@command(app, "events")
+def events(session: Session, instance_id: InstanceId, paging: Paging) -> None:
+    """Who did what and when, newest first."""
+    session.listed(at("instances", instance_id, "events"), "at principal action details", paging)

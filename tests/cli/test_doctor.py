@@ -1,0 +1,124 @@
+"""`flowgraft doctor`."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from cli.doctor import compare_clocks
+from cli.finding import State
+from runtime.clock import utcnow
+from tests.cli.terminal import Cli
+from tests.fixtures.stack import Stack
+
+
+def states(cli: Cli, code: int = 0) -> dict[str, str]:
+    return {row["check"]: row["state"] for row in cli.json("doctor", code=code)}
+
+
+@pytest.fixture
+def installed(cli: Cli, product: Stack) -> Cli:
+    """Where the settings of the product are, too."""
+    return cli.with_environment(
+        FLOWGRAFT_DATABASE_URL=product.database_url,
+        FLOWGRAFT_ENCRYPTION_KEYS=f"e2e:{base64.b64encode(bytes(32)).decode()}",
+        FLOWGRAFT_TEMPORAL_ADDRESS=product.temporal.address,
+    )
+
+
+def test_doctor_finds_a_server_well(cli: Cli) -> None:
+    assert states(cli) == {
+        "api": "ok",
+        "server": "ok",
+        "server database": "ok",
+        "server temporal": "ok",
+        "server schema": "ok",
+        "api key": "ok",
+        "clock": "ok",
+        "settings": "skipped",
+    }
+    assert cli.rows("doctor")[0] == ["CHECK", "STATE", "DETAIL"]
+
+
+def test_doctor_finds_an_installation_well(installed: Cli) -> None:
+    found = states(installed)
+    assert {name: state for name, state in found.items() if state != "ok"} == {"fairness": "skipped"}
+    assert {"settings", "encryption keys", "database", "temporal", "search attributes", "worker"} <= set(found)
+
+
+def test_doctor_without_a_server_skips_it(away: Cli) -> None:
+    assert states(away) == {"api": "skipped", "settings": "skipped"}
+
+
+def test_doctor_says_what_is_away(away: Cli) -> None:
+    nowhere = away.with_environment(FLOWGRAFT_URL="http://127.0.0.1:1", FLOWGRAFT_API_KEY="k")
+    assert states(nowhere, code=1)["api"] == "failed"
+
+
+def test_doctor_says_which_scope_a_key_has(cli: Cli) -> None:
+    key = cli.json("api-keys", "create", "-n", "Patient", "-s", "read")["key"]
+    result = cli.with_environment(FLOWGRAFT_API_KEY=key)("doctor")
+    assert "the key has read" in result.stdout
+
+
+def test_doctor_refuses_a_wrong_key(cli: Cli) -> None:
+    assert states(cli.with_environment(FLOWGRAFT_API_KEY="wrong"), code=1)["api key"] == "failed"
+
+
+def test_doctor_says_that_it_is_the_wrong_address(cli: Cli, product: Stack) -> None:
+    assert states(cli.with_environment(FLOWGRAFT_URL=f"{product.url}/nowhere"), code=1)["api"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state", "says"),
+    [(0, State.OK, "same"), (60, State.WARNING, "behind"), (-60, State.WARNING, "ahead of")],
+)
+def test_clock_is_compared(seconds: int, state: State, says: str) -> None:
+    there = utcnow() + timedelta(seconds=seconds)
+    finding = compare_clocks(httpx2.Response(200, headers={"date": http_date(there)}))
+    assert finding.state is state
+    assert says in finding.detail
+
+
+@pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}])
+def test_clock_that_is_not_shown_is_not_compared(headers: dict[str, str]) -> None:
+    assert compare_clocks(httpx2.Response(200, headers=headers)).state is State.SKIPPED
+
+
+def http_date(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+
+
+def test_installation_that_is_broken_is_explained(away: Cli, tmp_path: Path) -> None:
+    broken = away.with_environment(
+        FLOWGRAFT_DATABASE_URL=f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}",
+        FLOWGRAFT_TEMPORAL_ADDRESS="127.0.0.1:1",
+    )
+    rows = {row["check"]: row for row in broken.json("doctor", code=1)}
+    assert {name: row["state"] for name, row in rows.items()} == {
+        "api": "skipped",
+        "settings": "ok",
+        "encryption keys": "failed",
+        "database": "failed",
+        "temporal": "failed",
+    }
+    assert "flowgraft db upgrade" in rows["database"]["detail"]
+    assert "127.0.0.1:1" in rows["temporal"]["detail"]
+
+
+def test_settings_that_are_wrong_are_named(away: Cli) -> None:
+    broken = away.with_environment(FLOWGRAFT_DATABASE_URL="mysql://x")
+    result = broken("doctor", code=1)
+    assert "FLOWGRAFT_DATABASE_URL" in result.stdout
+    assert "settings" in result.stdout
+
+
+def test_namespace_that_is_bare_lacks_what_the_worker_makes(away: Cli, product: Stack) -> None:
+    elsewhere = away.with_environment(
+        FLOWGRAFT_DATABASE_URL=product.database_url,
+        FLOWGRAFT_TEMPORAL_ADDRESS=product.temporal.address,
+        FLOWGRAFT_TASK_QUEUE="nobody-listens",
+    )
+    assert {row["check"]: row["state"] for row in elsewhere.json("doctor", code=1)}["worker"] == "warning"

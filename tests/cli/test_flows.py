@@ -1,0 +1,88 @@
+"""`flowgraft flows`: showing, testing, keys."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import Cli, Shop
+
+
+def test_flows_are_shown(cli: Cli, shop: Shop) -> None:
+    header, *rows = cli.rows("flows", "list", "--instance", shop.id)
+    assert header[:4] == ["ID", "KEY", "NAME", "TRIGGER"]
+    assert [row[1] for row in rows] == ["greet", "refuse", "dawdle"]
+    assert cli.json("flows", "list", shop.id) == cli.json("flows", "list", "-i", shop.id)
+    assert cli.json("flows", "get", shop.flow("greet"))["key"] == "greet"
+
+
+def test_flow_is_tested_and_waited_for(cli: Cli, shop: Shop, tmp_path: Path) -> None:
+    payload = tmp_path / "payload.json"
+    payload.write_text('{"id": 42}')
+    execution = cli.executed(shop.flow("greet"), "-p", str(payload), "-H", "X-Source: tests")
+    assert (execution["status"], execution["is_test"]) == ("succeeded", True)
+    sent = cli.json("executions", "payload", execution["id"])
+    assert (sent["body"], sent["headers"]["x-source"]) == ({"id": 42}, "tests")
+
+
+def test_flow_is_tested_without_waiting(cli: Cli, shop: Shop) -> None:
+    started = cli.json("flows", "test", shop.flow("greet"))
+    assert started["execution_id"].startswith("exec_")
+    assert started["url"].endswith(started["execution_id"])
+
+
+def test_flow_is_tested_with_text(cli: Cli, shop: Shop) -> None:
+    words = ["flows", "test", shop.flow("greet"), "-p", "-", "-c", "text/csv"]
+    started = cli.json(*words, input="a;b")
+    sent = cli.json("executions", "payload", started["execution_id"])
+    assert (sent["content_type"], sent["body"]) == ("text/csv", "a;b")
+
+
+def test_test_that_fails_has_its_own_exit_code(cli: Cli, shop: Shop) -> None:
+    result = cli("flows", "test", shop.flow("refuse"), "--wait", "--timeout", "30", "-o", "json", code=4)
+    assert json.loads(result.stdout)["error"]["message"] == "Refused by the shop"
+    assert "failed" in result.stderr
+
+
+def test_tail_prints_the_lines(cli: Cli, shop: Shop) -> None:
+    result = cli("flows", "test", shop.flow("greet"), "-p", "-", "--tail", "--timeout", "30", input='{"id": 9}')
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["TIMESTAMP", "SEVERITY", "STEP", "MESSAGE"]
+    assert sum("Hello 9" in line for line in lines) == 1
+    assert "succeeded" in result.stderr
+
+
+def test_tail_of_a_failure_has_its_own_exit_code(cli: Cli, shop: Shop) -> None:
+    result = cli("flows", "test", shop.flow("refuse"), "-t", "--timeout", "30", "-o", "jsonl", code=4)
+    messages = [json.loads(line)["message"] for line in result.stdout.splitlines()]
+    assert "Refusing" in messages
+
+
+def test_waiting_has_an_end(cli: Cli, shop: Shop) -> None:
+    result = cli("flows", "test", shop.flow("dawdle"), "--wait", "--timeout", "0.3", code=1)
+    assert "has not ended within 0.3 s" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(["-p", "-"], "not JSON"), (["-p", "nowhere.json"], "cannot be read"), (["-H", "odd"], "name:value")],
+)
+def test_test_that_cannot_be_sent_is_a_usage_error(cli: Cli, shop: Shop, words: list[str], says: str) -> None:
+    assert says in cli("flows", "test", shop.flow("greet"), *words, input="{", code=2).stderr
+
+
+def test_url_is_rotated(cli: Cli, own_shop: Shop) -> None:
+    before = own_shop.flows["greet"]["webhook_url"]
+    assert cli.json("flows", "rotate-url", own_shop.flow("greet"))["webhook_url"] != before
+
+
+def test_keys_are_made_once_and_deleted(cli: Cli, shop: Shop) -> None:
+    flow = shop.flow("greet")
+    made = cli.json("flows", "keys", "create", flow, "--name", "The shop's server")
+    assert made["key"]
+    listing = cli("flows", "keys", "list", flow)
+    assert made["id"] in listing.stdout
+    assert made["key"] not in listing.stdout
+    assert made["id"] in cli("flows", "keys", "delete", flow, made["id"]).stderr
+    assert cli.json("flows", "keys", "list", flow) == []
+    cli("flows", "keys", "delete", flow, made["id"], code=3)

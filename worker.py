@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import structlog
+import uvloop
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -45,6 +46,7 @@ WORKFLOWS = [ExecutionWorkflow, DeployWorkflow, DeleteInstanceWorkflow, DeleteCu
 ROOMS = ("domain", "workflows", "activities", "components", "runtime", "store", "sqlalchemy", "structlog", "httpx2")
 RETENTION = timedelta(days=14)
 SHUTDOWN_GRACE = timedelta(seconds=30)
+WORKFLOW_TASKS = 30  # at once in one process: short steps run inside them, and a task must end within 10 s
 
 log = structlog.get_logger()
 
@@ -117,6 +119,7 @@ def build_worker(settings: Settings, client: Client, database: Database, keyring
         ],
         interceptors=[LogContext()],
         workflow_runner=workflow_runner(settings.workflow_sandbox),
+        max_concurrent_workflow_tasks=WORKFLOW_TASKS,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),  # how long a lost worker's tasks wait for it
         graceful_shutdown_timeout=SHUTDOWN_GRACE,
     )
@@ -136,7 +139,8 @@ def main() -> None:
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     settings = load_settings(**given)
     configure_logs(settings.log_level)
-    asyncio.run(_main(settings))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_main(settings))
 
 
 async def _main(settings: Settings) -> None:

@@ -77,6 +77,8 @@ class StepActivities:
         action = self._registry.get(step.action)
         if action is not None and action.local:
             row = await self._run_in_transaction(step, action)
+        elif activity.info().is_local:
+            row = await self._run_outside(step, action)
         else:
             async with _heartbeats():
                 row = await self._run_outside(step, action)

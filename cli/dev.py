@@ -204,16 +204,14 @@ def _announce(stack: Stack, seeded: Seeded | None) -> None:
         f"  Data and logs     {stack.data_dir}",
     ]
     if seeded is not None:
+        lines += ["", "Two example instances, each with one execution:"]
+        for found in (seeded.green, seeded.red):
+            lines.append(f"  {found.status:<18}{stack.url}/v1/executions/{found.execution_id}")
+            lines.append(f"{'':20}{stack.ui_url}/namespaces/default/workflows/{found.execution_id}")
         lines += [
             "",
-            "Two example instances, each with one execution:",
-            f"  succeeded         {stack.url}/v1/executions/{seeded.green_execution}",
-            f"                    {stack.ui_url}/namespaces/default/workflows/{seeded.green_execution}",
-            f"  retrying          {stack.url}/v1/executions/{seeded.red_execution}",
-            f"                    {stack.ui_url}/namespaces/default/workflows/{seeded.red_execution}",
-            "",
             "Send a webhook, then look at its execution:",
-            f"  curl -X POST {seeded.green_webhook} -H 'Content-Type: application/json' -d '{{\"id\": 42}}'",
+            f"  curl -X POST {seeded.green.webhook_url} -H 'Content-Type: application/json' -d '{{\"id\": 42}}'",
             f"  curl '{stack.url}/v1/executions?limit=1' -H 'Authorization: Bearer {stack.api_key}'",
         ]
     typer.echo("\n".join([*lines, ""]))

@@ -12,28 +12,48 @@ SETTLE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
+class Found:
+    """An example's webhook, and its first execution as it is now."""
+
+    webhook_url: str
+    execution_id: str
+    status: str
+
+
+@dataclass(frozen=True)
 class Seeded:
-    green_webhook: str
-    green_execution: str
-    red_execution: str
+    green: Found
+    red: Found
 
 
 @dataclass(frozen=True)
 class Example:
     file: str
-    key: str
     customer: str
     instance: str
     flow: str
     body: dict[str, Any]
+    tag: str  # of its first execution
     settled: str  # the status its first execution comes to
 
 
 GREEN = Example(
-    "order-sync.yaml", "order-sync", "Acme", "Order sync for Acme", "order-created", {"id": 1001}, "succeeded"
+    file="order-sync.yaml",
+    customer="Acme",
+    instance="Order sync for Acme",
+    flow="order-created",
+    body={"id": 1001},
+    tag="order_id:1001",
+    settled="succeeded",
 )
 RED = Example(
-    "invoice-export.yaml", "invoice-export", "Globex", "Invoices of Globex", "invoice-paid", {"id": "A-7"}, "retrying"
+    file="invoice-export.yaml",
+    customer="Globex",
+    instance="Invoices of Globex",
+    flow="invoice-paid",
+    body={"id": "A-7"},
+    tag="invoice_id:A-7",
+    settled="retrying",
 )
 
 
@@ -42,23 +62,21 @@ async def seed(url: str, api_key: str, target_url: str) -> Seeded:
     headers = {"Authorization": f"Bearer {api_key}"}
     async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=40, trust_env=False) as client:
         api = _Api(client)
-        green_webhook, green_execution = await _ensure(api, GREEN, target_url)
-        _, red_execution = await _ensure(api, RED, target_url)
-        return Seeded(green_webhook, green_execution, red_execution)
+        return Seeded(await _ensure(api, GREEN, target_url), await _ensure(api, RED, target_url))
 
 
-async def _ensure(api: "_Api", example: Example, target_url: str) -> tuple[str, str]:
+async def _ensure(api: "_Api", example: Example, target_url: str) -> Found:
     instance = await _instance(api, example, target_url)
     if instance["needs_deploy"]:
         await api.call("POST", f"/v1/instances/{instance['id']}/deploy")
     flows = (await api.call("GET", f"/v1/instances/{instance['id']}/flows"))["data"]
     webhook_url = next(flow["webhook_url"] for flow in flows if flow["key"] == example.flow)
-    executions = await api.call("GET", f"/v1/executions?instance_id={instance['id']}&originals_only=true")
-    if executions["data"]:
-        return webhook_url, executions["data"][-1]["id"]
-    accepted = await _deliver(webhook_url, example.body)
-    await _settle(api, accepted["execution_id"], example.settled)
-    return webhook_url, accepted["execution_id"]
+    wanted = {"instance_id": instance["id"], "tag": example.tag, "originals_only": "true", "limit": 100}
+    executions = (await api.call("GET", "/v1/executions", params=wanted))["data"]
+    if executions:
+        return Found(webhook_url, executions[-1]["id"], executions[-1]["status"])
+    execution_id = (await _deliver(webhook_url, example.body))["execution_id"]
+    return Found(webhook_url, execution_id, await _settle(api, execution_id, example.settled))
 
 
 async def _deliver(webhook_url: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -101,11 +119,13 @@ async def _new_instance(api: "_Api", example: Example, target_url: str) -> dict[
     )
 
 
-async def _settle(api: "_Api", execution_id: str, status: str) -> None:
+async def _settle(api: "_Api", execution_id: str, wanted: str) -> str:
+    """The status that it came to, or has when nobody waits any longer."""
     deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
-    while asyncio.get_running_loop().time() < deadline:
-        if (await api.call("GET", f"/v1/executions/{execution_id}"))["status"] == status:
-            return
+    while True:
+        status = str((await api.call("GET", f"/v1/executions/{execution_id}"))["status"])
+        if status == wanted or asyncio.get_running_loop().time() > deadline:
+            return status
         await asyncio.sleep(0.1)
 
 

@@ -63,7 +63,7 @@ class Database:
 
     async def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""
-        async with self.snapshot() as session:
+        async with self.glance() as session:
             await session.execute(text("SELECT 1"))
 
     async def dispose(self) -> None:

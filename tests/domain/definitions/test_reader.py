@@ -1,4 +1,5 @@
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -125,7 +126,7 @@ def test_reader_never_raises_on_a_changed_example(data: st.DataObject) -> None:
         container, key = data.draw(st.sampled_from(positions(value)))
         change = data.draw(st.sampled_from(["replace", "remove", "rename"]))
         if change == "replace":
-            container[key] = data.draw(ODD | JSON)
+            container[key] = deepcopy(data.draw(ODD | JSON))  # what is drawn is shared, and later changes go into it
         elif change == "remove":
             del container[key]
         elif isinstance(container, dict):

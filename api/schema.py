@@ -12,4 +12,4 @@ router = APIRouter(tags=["schema"], generate_unique_id_function=lambda route: f"
 async def flowgraft_v1() -> JSONResponse:
     """What a definition may hold: `# yaml-language-server: $schema=…/schema/flowgraft-v1.json`."""
     headers = {"Cache-Control": "public, max-age=300"}
-    return JSONResponse(definition_schema(), headers=headers, media_type="application/schema+json")
+    return JSONResponse(definition_schema(), headers=headers)

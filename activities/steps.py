@@ -38,6 +38,7 @@ from store.tables import StepRow
 
 HEARTBEAT_SECONDS = 2.0
 LARGEST_OUTPUT = 8 * 1024 * 1024
+AT_ONCE = timedelta(milliseconds=1)
 RECORDING_PATIENCE = 60.0  # seconds that a step waits for a database that is away
 
 T = TypeVar("T")
@@ -78,7 +79,7 @@ class StepActivities:
         if action is not None and action.local:
             row = await self._run_in_transaction(step, action)
         elif activity.info().is_local:
-            row = await self._run_outside(step, action)
+            row = await self._try_locally(step, action)
         else:
             async with _heartbeats():
                 row = await self._run_outside(step, action)
@@ -101,6 +102,12 @@ class StepActivities:
         count_try(row, True, seconds)
         return row
 
+    async def _try_locally(self, step: RunStepInput, action: Action | None) -> StepRow:
+        """Raises retryable before anything has happened when too many tries occupy workflow tasks already."""
+        if self._pace.is_full:
+            raise errors.again(Failure("busy", "Goes on as a regular activity", step.path), AT_ONCE)
+        return await self._run_outside(step, action)
+
     async def _run_outside(self, step: RunStepInput, action: Action | None) -> StepRow:
         held, tries = await _patiently(partial(self._glance, step))
         if held is not None:
@@ -108,9 +115,9 @@ class StepActivities:
                 return await self._keep(session, step, held)
         log = Log()
         began = asyncio.get_running_loop().time()
-        outcome = await self._perform(step, action, log, NoState())
+        with self._pace.timed(step_key(step), local=activity.info().is_local):
+            outcome = await self._perform(step, action, log, NoState())
         seconds = asyncio.get_running_loop().time() - began
-        self._pace.note(step_key(step), seconds)
         row = await _patiently(partial(self._transact_record, step, outcome, log, tries))
         count_try(row, action is not None, seconds)
         return row

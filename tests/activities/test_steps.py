@@ -1,4 +1,6 @@
 import asyncio
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -6,13 +8,14 @@ import pytest
 
 from activities import steps as steps_module
 from activities.deployments import secrets_context
+from activities.pace import MOST_LOCAL
 from components.base import Action, ActionContext, Component, Inputs
 from domain.errors import StepFailed
 from domain.executions import StepStatus
 from domain.messages import StepRecord
 from domain.values import MASK, PARTS, secret_marker
 from store.engine import Database
-from store.tables import DeploymentRow, ExecutionRow, StateRow
+from store.tables import DeploymentRow, ExecutionRow, StateRow, StepRow
 from tests.activities.kit import Kit, definition, run_step_input
 from tests.factories import Deployed
 from tests.fakes import response
@@ -373,3 +376,17 @@ async def test_record_waits_for_a_database_that_is_away(postgres_url: str, postg
     assert await asyncio.wait_for(running, 30) == "done"
     assert (await kit.step_row(row.id, "step")).status == StepStatus.SUCCEEDED
     await database.dispose()
+
+
+async def test_local_try_gives_way_when_too_many_run(sqlite_database: Database) -> None:
+    """Nothing has been sent and nothing recorded: the conductor goes on with a regular activity at once."""
+    kit = Kit(sqlite_database)
+    row = await an_execution(kit)
+    kit.environment.info = replace(kit.environment.info, is_local=True)
+    with ExitStack() as others:
+        for number in range(MOST_LOCAL):
+            others.enter_context(kit.pace.timed(("dep", "flow", str(number)), local=True))
+        error = await kit.step_fails(run_step_input(row, "http.get", URL))
+    assert (error.type, error.non_retryable, error.next_retry_delay) == ("busy", False, timedelta(milliseconds=1))
+    assert kit.http.sent == []
+    assert await kit.rows(StepRow) == []

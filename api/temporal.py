@@ -7,7 +7,7 @@ from typing import TypeVar
 import structlog
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client, WorkflowFailureError
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -19,7 +19,7 @@ from api.gateway import WorkflowLink
 from domain.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from domain.messages import DeployInput, DeployResult
 from runtime.settings import Settings
-from runtime.temporal import connect
+from runtime.temporal import INSTANCE_ID, connect
 from store.engine import Database
 from store.tables import JobRow
 from workflows.deployment import DeployWorkflow
@@ -70,6 +70,8 @@ class TemporalGateway:
                     id=f"deploy-{message.instance_id}",
                     task_queue=self._settings.task_queue,
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    # By this a delete finds the deploys' histories, too.
+                    search_attributes=TypedSearchAttributes([SearchAttributePair(INSTANCE_ID, message.instance_id)]),
                     static_summary=f"deploy {message.instance_id}",
                 )
             )

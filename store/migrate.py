@@ -1,6 +1,6 @@
 """The schema's way to the newest revision, forward only, and the check that it is there.
 
-A change of store/tables.py needs a revision, made against a database that is at the newest one:
+A change of store/tables/ needs a revision, made against a database that is at the newest one:
     PYTHONPATH=. alembic -x url=sqlite+aiosqlite:////tmp/head.db revision --autogenerate --rev-id 0002 -m "what it does"
 """
 

@@ -1,4 +1,4 @@
-"""The migrations make what store/tables.py says, on both dialects."""
+"""The migrations make what store/tables/ says, on both dialects."""
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor

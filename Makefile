@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TEMPORAL := 1.31.2
+TEMPORAL_BIN ?= .cluster/temporal-$(TEMPORAL)
 
-.PHONY: help install dev bench test check lint types contracts format lock clean
+.PHONY: help install dev cluster cluster-test bench test check lint types contracts format lock clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,6 +26,20 @@ $(STAMP): requirements/dev.txt pyproject.toml
 
 dev: install ## Run everything on this machine with two example instances (ARGS="--port 8700 …")
 	@$(BIN)/flowgraft dev $(ARGS)
+
+cluster: install $(TEMPORAL_BIN)/server ## Two APIs, two workers, Temporal and PostgreSQL, without Docker (ARGS="--data-dir .cluster/data")
+	@./tests/fixtures/ensure-postgres
+	@$(BIN)/python -m deploy.cluster --temporal-bin $(TEMPORAL_BIN) $(ARGS)
+
+cluster-test: install $(TEMPORAL_BIN)/server ## The end-to-end tests on a cluster, and its parts killed under load (FAULT_SECONDS=40 FAULT_RATE=10)
+	@./tests/fixtures/ensure-postgres
+	@FLOWGRAFT_E2E=cluster TEMPORAL_BIN=$(TEMPORAL_BIN) $(BIN)/python -m pytest -q tests/e2e $(ARGS)
+
+$(TEMPORAL_BIN)/server:
+	@command -v go >/dev/null || { echo "A cluster needs Temporal's own server: install Go to build it, or say TEMPORAL_BIN=directory with server and sql" >&2; exit 1; }
+	@echo "Building Temporal's server $(TEMPORAL), once: about ten minutes …"
+	@GOBIN=$(abspath $(TEMPORAL_BIN)) go install go.temporal.io/server/cmd/tools/sql@v$(TEMPORAL)
+	@GOBIN=$(abspath $(TEMPORAL_BIN)) go install go.temporal.io/server/cmd/server@v$(TEMPORAL)
 
 bench: install ## Flowgraft against a bare Temporal workflow, side by side (ARGS="--rounds 2 --count 300")
 	@$(BIN)/python -m bench $(ARGS)

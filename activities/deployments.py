@@ -1,12 +1,13 @@
-"""Deployments as steps need them: read once per process, since they never change."""
+"""Deployments as steps need them: they never change, so a process keeps them for a while."""
 
 import json
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities.held import Held
+from activities.vault import Vault
 from domain.definitions.model import Definition
 from domain.errors import StepFailed
 from domain.values import secret_marker
@@ -38,10 +39,11 @@ class Deployment:
 
 
 class Deployments:
-    def __init__(self, database: Database, keyring: Keyring) -> None:
+    def __init__(self, database: Database, keyring: Keyring, vault: Vault) -> None:
         self._database = database
         self._keyring = keyring
-        self._held: OrderedDict[str, Deployment] = OrderedDict()
+        self._vault = vault
+        self._held: Held[Deployment] = Held(CACHED)
 
     async def get(self, deployment_id: str, session: AsyncSession | None = None) -> Deployment:
         """Raises StepFailed `deployment_gone` when its instance has been deleted.
@@ -51,10 +53,7 @@ class Deployments:
         held = self._held.get(deployment_id)
         if held is None:
             held = await self._read(deployment_id, session)
-            self._held[deployment_id] = held
-            if len(self._held) > CACHED:
-                self._held.popitem(last=False)
-        self._held.move_to_end(deployment_id)
+            self._held.put(deployment_id, held)
         return held
 
     def marker_mac(self, deployment_id: str, key: str) -> str:
@@ -72,10 +71,10 @@ class Deployments:
         row = await session.get(DeploymentRow, deployment_id)
         if row is None:
             raise StepFailed("The deployment has been deleted", code="deployment_gone", permanent=True)
-        return self.assemble(row, await session.get_one(InstanceRow, row.instance_id))
+        return await self.assemble(session, row, await session.get_one(InstanceRow, row.instance_id))
 
-    def assemble(self, row: DeploymentRow, instance: InstanceRow) -> Deployment:
-        hidden = self._keyring.decrypt_json(row.secrets, secrets_context(row.id)) if row.secrets else {}
+    async def assemble(self, session: AsyncSession, row: DeploymentRow, instance: InstanceRow) -> Deployment:
+        hidden = await self._vault.decrypt_json(session, row.secrets, secrets_context(row.id)) if row.secrets else {}
         secrets: dict[str, str] = hidden.get("secrets", {})
         markers = {key: secret_marker(key, self.marker_mac(row.id, key)) for key in secrets}
         return Deployment(

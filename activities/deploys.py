@@ -9,22 +9,28 @@ from temporalio import activity
 
 from activities.acceptance import Request, accept
 from activities.configuration import Configuration
-from activities.deployments import Deployments, secrets_context, webhook_url
+from activities.connection_fields import ensure_connected, pin
+from activities.deployments import Deployments, secrets_context
+from activities.endpoints import common, follow_definition, new_token, url_of
 from activities.errors import translate
 from activities.handover import Starter, handover_of
+from activities.outbox import note
 from activities.payloads import EMPTY, Payloads
 from activities.schedules import Schedules
+from activities.vault import Vault
+from activities.versions import move_in_bulk
 from domain import config
 from domain.definitions.model import Definition, Flow, ScheduleTrigger
+from domain.deliveries import ensure_not_suspended
 from domain.durations import parse_duration
 from domain.errors import Conflict, FlowgraftError, Invalid, NotFound, Problem
 from domain.executions import TriggerKind
+from domain.instants import utc_text
 from domain.messages import DeployInput, DeployResult
+from domain.queues import settings_of
 from runtime.clock import utcnow
-from runtime.crypto import Keyring
-from runtime.ids import new_id, new_secret
+from runtime.ids import new_id
 from store.engine import Database
-from store.events import Events
 from store.executions import Executions
 from store.instance_flows import InstanceFlows
 from store.instances import Instances
@@ -55,7 +61,7 @@ class DeployActivities:
     def __init__(
         self,
         database: Database,
-        keyring: Keyring,
+        vault: Vault,
         deployments: Deployments,
         payloads: Payloads,
         starter: Starter,
@@ -63,8 +69,8 @@ class DeployActivities:
         public_url: str,
     ) -> None:
         self._database = database
-        self._keyring = keyring
-        self._configuration = Configuration(keyring)
+        self._vault = vault
+        self._configuration = Configuration(vault)
         self._deployments = deployments
         self._payloads = payloads
         self._starter = starter
@@ -78,6 +84,8 @@ class DeployActivities:
         Raises Invalid `config_invalid`, NotFound, Conflict while the instance is being deleted.
         """
         try:
+            async with self._database.transaction() as session:
+                await Jobs(session).ensure(deploy_job(message, utcnow()))
             async with self._database.transaction() as session:
                 return await self._switch(session, message)
         except FlowgraftError as error:
@@ -97,34 +105,45 @@ class DeployActivities:
                 await self._starter.start(handover_of(view))
 
     async def _switch(self, session: AsyncSession, message: DeployInput) -> DeployResult:
-        deploy = await self._read(session, message.instance_id)
+        deployment_id = deployment_id_of(message.job_id)
+        deploy = await self._read(session, message, deployment_id)
         instance, now = deploy.instance, utcnow()
-        deployment_id = message.job_id.replace("job_", "dep_", 1)
         if instance.deployment_id != deployment_id:
             ensure_deployable(deploy.definition, deploy.values)
-            row = self._deployment_row(deployment_id, deploy, now)
+            await ensure_connected(session, self._vault, instance, deploy.definition.fields(), deploy.values)
+            await Jobs(session).enter(message.job_id, "switching", now)
+            row = await self._deployment_row(session, deployment_id, deploy, now)
             Instances(session).add_deployment(row)
             await session.flush()
             flows = await self._sync_flows(session, deploy, now)
             instance.deployment_id, instance.deployed_at, instance.needs_deploy = row.id, now, False
             await self._accept_deploy_flows(session, deploy, row, flows)
-            await _note(session, message, deploy, now)
+            _note(session, message, deploy, now)
+        await Jobs(session).enter(message.job_id, "schedules", utcnow())
         return await self._result(session, deploy, deployment_id)
 
-    async def _read(self, session: AsyncSession, instance_id: str) -> _Deploy:
-        instance = await Instances(session).get(instance_id, for_update=True)
+    async def _read(self, session: AsyncSession, message: DeployInput, deployment_id: str) -> _Deploy:
+        instance = await Instances(session).get(message.instance_id, for_update=True)
         if instance is None:
             raise NotFound("There is no such instance")
         if instance.deleting:
             raise Conflict("The instance is being deleted")
+        ensure_not_suspended(instance.suspended_at is not None)
+        if message.version_id and instance.deployment_id != deployment_id:
+            await move_in_bulk(session, self._configuration, instance, message.version_id)
         version = await session.get_one(VersionRow, instance.version_id)
         customer = await session.get_one(CustomerRow, instance.customer_id)
-        values = await self._configuration.read(session, instance_id)
+        values = await self._configuration.read(session, instance.id)
         return _Deploy(instance, customer, version, Definition.model_validate(version.definition), values)
 
-    def _deployment_row(self, deployment_id: str, deploy: _Deploy, now: datetime) -> DeploymentRow:
+    async def _deployment_row(
+        self, session: AsyncSession, deployment_id: str, deploy: _Deploy, now: datetime
+    ) -> DeploymentRow:
         resolved = config.resolve(deploy.definition.fields(), deploy.values)
+        await pin(session, self._vault, deploy.instance, resolved)
         hidden = {"secrets": resolved.secrets, "connections": resolved.connections}
+        place = secrets_context(deployment_id)
+        secrets = await self._vault.encrypt_json(session, deploy.customer.id, hidden, place)
         return DeploymentRow(
             id=deployment_id,
             instance_id=deploy.instance.id,
@@ -132,7 +151,7 @@ class DeployActivities:
             version_number=deploy.version.number,
             definition=deploy.version.definition,
             config=resolved.public,
-            secrets=self._keyring.encrypt_json(hidden, secrets_context(deployment_id)),
+            secrets=secrets,
             created_at=now,
         )
 
@@ -143,34 +162,49 @@ class DeployActivities:
     async def _accept_deploy_flows(
         self, session: AsyncSession, deploy: _Deploy, row: DeploymentRow, flows: list[InstanceFlowRow]
     ) -> None:
-        triggered = [flow for flow in flows if flow.trigger == TriggerKind.DEPLOY]
-        if not triggered:
+        """Of flows that run at each deploy, and of schedules that fire once: at the first deploy that finds them so."""
+        keys = {flow.id: f"deploy:{row.id}" for flow in flows if flow.trigger == TriggerKind.DEPLOY}
+        once = _firing_once(flows, deploy)
+        for fired in await Executions(session).by_dedupe_keys(once):
+            del once[fired.instance_flow_id]
+        if not keys and not once:
             return
-        deployment = self._deployments.assemble(row, deploy.instance)
-        for flow in triggered:
-            request = Request(
-                flow=flow,
-                instance=deploy.instance,
-                customer=deploy.customer,
-                deployment=deployment,
-                payload=EMPTY,
-                dedupe_key=f"deploy:{row.id}",
-            )
-            await accept(session, self._payloads, request)
+        deployment = await self._deployments.assemble(session, row, deploy.instance)
+        for flow in flows:
+            key = keys.get(flow.id) or once.get(flow.id)
+            if key is not None:
+                request = Request(
+                    flow=flow,
+                    instance=deploy.instance,
+                    customer=deploy.customer,
+                    deployment=deployment,
+                    payload=EMPTY,
+                    dedupe_key=key,
+                    hold=flow.id in once and not deploy.instance.enabled,  # paused, a schedule does not fire
+                )
+                await accept(session, self._payloads, request)
 
     async def _result(self, session: AsyncSession, deploy: _Deploy, deployment_id: str) -> DeployResult:
         flows = await InstanceFlows(session).of_instance(deploy.instance.id)
+        shared = (await common(session, [deploy.instance])).get(deploy.instance.id)
         executions = await Executions(session).of_deployment(f"deploy:{deployment_id}", deploy.instance.id)
+        once = await Executions(session).by_dedupe_keys(_firing_once(flows, deploy))
         return DeployResult(
             deployment_id=deployment_id,
             version=deploy.version.number,
             webhook_urls={
-                flow.key: webhook_url(self._public_url, flow.token)
+                flow.key: url_of(self._public_url, shared or flow)
                 for flow in flows
                 if flow.trigger == TriggerKind.WEBHOOK
             },
             deploy_executions=list(executions),
+            once_executions=[row.id for row in once if row.deployment_id == deployment_id and row.held is None],
         )
+
+
+def deployment_id_of(job_id: str) -> str:
+    """The deployment that a deploy's job makes: the same one, however often it is repeated."""
+    return job_id.replace("job_", "dep_", 1)
 
 
 def ensure_deployable(definition: Definition, values: dict[str, Any]) -> None:
@@ -192,12 +226,15 @@ async def sync_flows(
 ) -> list[InstanceFlowRow]:
     """Rows for a version's flows. Without `values` (a new instance) nothing is scheduled yet."""
     repository = InstanceFlows(session)
+    follow_definition(await session.get_one(InstanceRow, instance_id), definition)
     held = {row.key: row for row in await repository.of_instance(instance_id, active_only=False)}
     for row in held.values():
         row.active = False
     rows = []
     for position, flow in enumerate(definition.flows):
         row = held.get(flow.key) or _new_flow(instance_id, flow, now)
+        if values is not None:
+            row.concurrency = settings_of(flow.concurrency)
         row.name, row.position, row.trigger, row.active = flow.title, position, flow.trigger.type, True
         rows.append(row)
         repository.add(row)
@@ -212,7 +249,7 @@ def _new_flow(instance_id: str, flow: Flow, now: datetime) -> InstanceFlowRow:
         id=new_id("flow"),
         instance_id=instance_id,
         key=flow.key,
-        token=new_secret(24),
+        token=new_token(),
         created_at=now,
         updated_at=now,
     )
@@ -225,6 +262,18 @@ def _set_schedules(rows: list[InstanceFlowRow], definition: Definition, values: 
         schedule = _schedule(flow, public) if flow else None
         if schedule is not None or row.schedule is not None:
             row.schedule, row.schedule_dirty = schedule, True
+
+
+def _firing_once(flows: list[InstanceFlowRow], deploy: _Deploy) -> dict[str, str]:
+    """By the flow's id the dedupe key that its one execution has for ever."""
+    public = config.resolve(deploy.definition.fields(), deploy.values).public
+    found = {}
+    for row in flows:
+        trigger = deploy.definition.flow(row.key).trigger
+        given = public.get(trigger.from_ or "") if isinstance(trigger, ScheduleTrigger) else None
+        if given and given.get("type") == "once":
+            found[row.id] = f"once:{row.id}"
+    return found
 
 
 def _schedule(flow: Flow, public: dict[str, Any]) -> dict[str, Any] | None:
@@ -241,9 +290,9 @@ def _schedule(flow: Flow, public: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
-async def _note(session: AsyncSession, message: DeployInput, deploy: _Deploy, now: datetime) -> None:
-    await Jobs(session).ensure(deploy_job(message, now))
-    Events(session).add(
+def _note(session: AsyncSession, message: DeployInput, deploy: _Deploy, now: datetime) -> None:
+    note(
+        session,
         EventRow(
             id=new_id("evt"),
             at=now,
@@ -253,7 +302,7 @@ async def _note(session: AsyncSession, message: DeployInput, deploy: _Deploy, no
             instance_id=deploy.instance.id,
             customer_id=deploy.customer.id,
             details={"version": deploy.version.number},
-        )
+        ),
     )
 
 
@@ -264,8 +313,8 @@ def deploy_job(message: DeployInput, now: datetime) -> JobRow:
         object_id=message.instance_id,
         principal=message.principal,
         state="running",
-        stage="deploying",
-        total=1,
+        stage="validating",
+        stages=[{"stage": "validating", "at": utc_text(now)}],
         handed_over_at=now,
         created_at=now,
         updated_at=now,

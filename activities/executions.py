@@ -8,24 +8,34 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.contextvars import bind_contextvars
 from temporalio import activity
 
-from activities.deployments import Deployment, Deployments, webhook_url
+from activities.deployments import Deployment, Deployments
+from activities.endpoints import common, url_of
 from activities.errors import translate
+from activities.handover import Starter
+from activities.keeping import Keeping
 from activities.metering import FlowNames, Tally
+from activities.outbox import announce_execution, announce_lines
+from activities.outcomes import note_failure
 from activities.pace import Pace
 from activities.payloads import Payloads
+from activities.queues import slot_free
 from activities.records import Log, error_json, log_lines, owner_of, write_control_records
 from components.base import Registry
 from domain.definitions.model import Flow
 from domain.errors import FlowgraftError
 from domain.executions import TERMINAL, RetryRule, Status, TriggerKind, retry_rule
 from domain.messages import ActionHint, CloseInput, Opened, OpenInput
+from domain.queues import QUEUED_BEHIND
 from runtime.clock import utcnow
 from runtime.crypto import Keyring
 from store.engine import Database
-from store.executions import Acceptance, Executions
+from store.executions import Acceptance, Executions, Moved, Opening
 from store.instance_flows import InstanceFlows
 from store.instances import Instances
+from store.lineage import Lineage
 from store.logs import Logs
+from store.queues import QueueOf
+from store.retries import Retries, superseded_values
 from store.steps import Steps
 from store.tables import ExecutionRow, InstanceRow
 
@@ -42,6 +52,7 @@ class ExecutionActivities:
         payloads: Payloads,
         public_url: str,
         pace: Pace,
+        starter: Starter | None = None,
     ) -> None:
         self._database = database
         self._keyring = keyring
@@ -50,7 +61,9 @@ class ExecutionActivities:
         self._payloads = payloads
         self._public_url = public_url
         self._pace = pace
+        self._starter = starter  # of queues: none where no Temporal is
         self._names = FlowNames()
+        self._keeping = Keeping()
 
     @activity.defn
     async def open_execution(self, message: OpenInput) -> Opened:
@@ -62,6 +75,8 @@ class ExecutionActivities:
         except FlowgraftError as error:
             raise translate(error) from error
         tally.count()
+        if opened.parked:
+            await self._slot_free(QueueOf(opened.instance_flow_id, opened.instance["id"], opened.customer["id"]))
         return opened
 
     @activity.defn
@@ -70,32 +85,36 @@ class ExecutionActivities:
         tally = Tally()
         try:
             async with self._database.transaction() as session:
-                await self._close(session, message, tally)
+                queue = await self._close(session, message, tally)
         except FlowgraftError as error:
             raise translate(error) from error
         tally.count()
+        if queue is not None:
+            await self._slot_free(queue)
 
     async def _open(self, session: AsyncSession, message: OpenInput, tally: Tally) -> Opened:
         executions = Executions(session)
-        found = await executions.opening(message.execution_id)
-        if found is None and message.nominal_at and await self._accept_scheduled(session, message, tally):
-            found = await executions.opening(message.execution_id)
-        if found is None or found[0].status in TERMINAL:
+        row = await executions.opening(message.execution_id)
+        if row is None and message.nominal_at and await self._accept_scheduled(session, message, tally):
+            row = await executions.opening(message.execution_id)
+        if row is None or row.status in TERMINAL:
             return Opened(proceed=False)
-        row, instance, customer = found
+        if row.queue_key is not None and (row.status == Status.RETRYING or row.handed_over_at is None):
+            return await self._park(executions, row, message)
         deployment = await self._deployments.get(row.deployment_id, session)
         bind_contextvars(customer_id=row.customer_id, instance_id=row.instance_id)
         keys = await self._names.of(session, row.instance_flow_id)
         key = keys.flow
         if row.started_at is None:
             tally.started(keys, row.trigger)
-        await self._mark_running(session, row, message)
+            announce_execution(session, row, Status.RUNNING)
+        await executions.change(row.id, _running(row, message))
         return Opened(
             proceed=True,
             flow=deployment.flows[key],
             config=deployment.config,
-            customer={"id": customer.id, "external_id": customer.external_id, "name": customer.name},
-            instance={"id": instance.id, "name": instance.name},
+            customer={"id": row.customer_id, "external_id": row.customer_external_id, "name": row.customer_name},
+            instance={"id": row.instance_id, "name": row.instance_name},
             flows=await self._flow_urls(session, row.instance_id) if key in deployment.asking_urls else {},
             actions=self._hints(deployment.definition.flow(key)),
             trigger=await self._payloads.trigger(session, row) if message.with_trigger else None,
@@ -105,22 +124,37 @@ class ExecutionActivities:
             instance_flow_id=row.instance_flow_id,
         )
 
-    async def _flow_urls(self, session: AsyncSession, instance_id: str) -> dict[str, Any]:
-        flows = await InstanceFlows(session).of_instance(instance_id)
-        return {flow.key: {"webhook_url": webhook_url(self._public_url, flow.token)} for flow in flows}
-
-    async def _mark_running(self, session: AsyncSession, row: ExecutionRow, message: OpenInput) -> None:
+    async def _park(self, executions: Executions, row: Opening, message: OpenInput) -> Opened:
+        """Its retry is due, and it has given its slot away meanwhile: it waits again, at the place it always had."""
         now = utcnow()
-        row.status = Status.RUNNING
-        row.attempt = message.attempt
-        row.max_attempts = message.max_attempts
-        row.next_attempt_at = None
-        row.started_at = row.started_at or now
-        row.handed_over_at = row.handed_over_at or now
-        row.check_after = now + CHECK_INTERVAL
-        row.workflow_id, row.run_id = message.workflow_id, message.run_id
-        row.updated_at = now
-        await session.flush()
+        values = {
+            "status": Status.QUEUED,
+            "reason": QUEUED_BEHIND,
+            "handed_over_at": None,
+            "next_attempt_at": None,
+            "check_after": now + CHECK_INTERVAL,
+            "workflow_id": message.workflow_id,
+            "run_id": message.run_id,
+            "updated_at": now,
+        }
+        await executions.change(row.id, values)
+        return Opened(
+            proceed=True,
+            customer={"id": row.customer_id},
+            instance={"id": row.instance_id},
+            instance_flow_id=row.instance_flow_id,
+            parked=True,
+        )
+
+    async def _slot_free(self, queue: QueueOf) -> None:
+        if self._starter is not None:
+            await slot_free(self._database, self._starter, queue)
+
+    async def _flow_urls(self, session: AsyncSession, instance_id: str) -> dict[str, Any]:
+        instance = await session.get_one(InstanceRow, instance_id)
+        flows = await InstanceFlows(session).of_instance(instance.id)
+        shared = (await common(session, [instance])).get(instance.id)
+        return {flow.key: {"webhook_url": url_of(self._public_url, shared or flow)} for flow in flows}
 
     async def _accept_scheduled(self, session: AsyncSession, message: OpenInput, tally: Tally) -> ExecutionRow | None:
         """A schedule's fire, recorded as it opens. A fire that finds another one under way is skipped, visibly."""
@@ -145,6 +179,8 @@ class ExecutionActivities:
     async def _skip_reason(
         self, executions: Executions, instance: InstanceRow, flow: Flow, instance_flow_id: str
     ) -> str | None:
+        if instance.suspended_at is not None:
+            return "suspended"
         if not instance.enabled:
             return "paused"
         overlap_skips = getattr(flow.trigger, "overlap", "skip") == "skip"
@@ -163,21 +199,41 @@ class ExecutionActivities:
             if key in used
         }
 
-    async def _close(self, session: AsyncSession, message: CloseInput, tally: Tally) -> None:
+    async def _close(self, session: AsyncSession, message: CloseInput, tally: Tally) -> QueueOf | None:
+        """The queue in which a slot may be free now."""
         row = await Executions(session).move(
             message.execution_id, message.attempt, self._closing_values(message, utcnow())
         )
         if row is None:
-            return
+            return None
         bind_contextvars(customer_id=row.customer_id, instance_id=row.instance_id)
         await write_control_records(Steps(session), self._keyring, row.id, message.attempt, message.records)
-        await Logs(session).add_many(
-            log_lines(owner_of(row), message.attempt, _failed_step(message), _closing_lines(message))
-        )
-        if message.status in TERMINAL:
-            failed = message.status == Status.FAILED
+        lines = _closing_lines(message)
+        await self._keeping.sift(session, row.instance_id, lines)
+        await Logs(session).add_many(log_lines(owner_of(row), message.attempt, _failed_step(message), lines))
+        announce_lines(session, owner_of(row), _failed_step(message), lines)
+        status = await self._settled(session, row, Status(message.status))
+        announce_execution(session, row, status, message)
+        if status in TERMINAL:
+            failed = status == Status.FAILED
             await InstanceFlows(session).note_ended(row, failed=failed, at=utcnow())
-            tally.finished(await self._names.of(session, row.instance_flow_id), row, message.status)
+            if failed:
+                await note_failure(session, row, message.failure.code if message.failure else "failed", utcnow())
+            if row.root_id is not None and status == Status.SUCCEEDED:
+                await Lineage(session).note_success(row.root_id, row.id, utcnow())
+            tally.finished(await self._names.of(session, row.instance_flow_id), row, status)
+            await self._keeping.end(session, row.instance_id, row.id, utcnow())
+        return None if row.queue_key is None else QueueOf(row.instance_flow_id, row.instance_id, row.customer_id)
+
+    async def _settled(self, session: AsyncSession, row: Moved, status: Status) -> Status:
+        """A failed attempt is not repeated once a newer delivery about the same thing has come in."""
+        if status != Status.RETRYING or row.unique_key is None:
+            return status
+        newer = await Retries(session).newer(row.instance_flow_id, row.unique_key, row.id)
+        if newer is None:
+            return status
+        await Executions(session).change(row.id, superseded_values(newer, utcnow()))
+        return Status.CANCELED
 
     def _closing_values(self, message: CloseInput, now: datetime) -> dict[str, Any]:
         ended = message.status in TERMINAL
@@ -194,6 +250,22 @@ class ExecutionActivities:
             "run_id": message.run_id,
             "updated_at": now,
         }
+
+
+def _running(row: Opening, message: OpenInput) -> dict[str, Any]:
+    now = utcnow()
+    return {
+        "status": Status.RUNNING,
+        "attempt": message.attempt,
+        "max_attempts": message.max_attempts,
+        "next_attempt_at": None,
+        "started_at": row.started_at or now,
+        "handed_over_at": row.handed_over_at or now,
+        "check_after": now + CHECK_INTERVAL,
+        "workflow_id": message.workflow_id,
+        "run_id": message.run_id,
+        "updated_at": now,
+    }
 
 
 def _scheduled_row(message: OpenInput, instance: InstanceRow, deployment: Deployment, rule: RetryRule) -> ExecutionRow:

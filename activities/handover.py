@@ -1,5 +1,6 @@
 """Handing an accepted execution over to Temporal: the one place that starts its workflow."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,8 +19,18 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from domain.executions import MAX_DELAY, MIN_DELAY, RetryRule
 from domain.jsontext import dumps
-from domain.messages import DELIVERY_SIGNAL, EXECUTION_WORKFLOW, ExecutionInput
+from domain.messages import (
+    DELIVERY_SIGNAL,
+    EXECUTION_WORKFLOW,
+    QUEUE_SIGNAL,
+    QUEUE_WORKFLOW,
+    ExecutionInput,
+    QueueInput,
+    queue_workflow_id,
+)
+from runtime.temporal import INSTANCE_ID
 from store.executions import ExecutionView
+from store.queues import QueueOf
 
 INLINE_PAYLOAD = 64 * 1024  # characters of JSON; a larger trigger stays in the acceptance row
 
@@ -39,8 +50,10 @@ class Handover:
     retry: RetryRule
     summary: str
     replay_of: str | None = None
+    queued: bool = False  # it waits in its flow's queue, which is told of it
     trigger: dict[str, Any] | None = None
     attempts_made: int = 0
+    supersedes: tuple[str, ...] = ()  # workflows whose pending retry this delivery has made needless
 
 
 def handover_of(view: ExecutionView, *, attempts_made: int = 0) -> Handover:
@@ -58,6 +71,7 @@ def handover_of(view: ExecutionView, *, attempts_made: int = 0) -> Handover:
         retry=RetryRule(**row.retry),
         summary=summary(view.customer_name, view.instance_name, view.version_number, view.flow_name, row.trigger),
         replay_of=row.replay_of,
+        queued=row.queue_key is not None and row.handed_over_at is None,
         attempts_made=attempts_made,
     )
 
@@ -83,10 +97,14 @@ class Starter:
     async def start(self, handover: Handover, *, delivery: bool = False) -> None:
         """`delivery`: signal-with-start, for a webhook's first start only: repeated, it would signal an open run
         again and cut a retry's delay short. Raises what the client raises when Temporal is away."""
+        if handover.queued:
+            of = QueueOf(handover.instance_flow_id, handover.instance_id, handover.customer_id)
+            await self.nudge(of)
+            return
         signal: dict[str, Any] = {"start_signal": DELIVERY_SIGNAL, "start_signal_args": [handover.execution_id]}
         if not delivery:
             signal = {"id_conflict_policy": WorkflowIDConflictPolicy.FAIL}
-        details = self._details(handover)
+        details = self.details(handover)
         try:
             await self._client.start_workflow(
                 EXECUTION_WORKFLOW,
@@ -105,7 +123,21 @@ class Starter:
         except WorkflowAlreadyStartedError:
             return
 
-    def _details(self, handover: Handover) -> str:
+    async def nudge(self, of: QueueOf) -> None:
+        """The flow's queue looks into the ledger. Signals carry nothing: a lost one is made up for by the next."""
+        await self._client.start_workflow(
+            QUEUE_WORKFLOW,
+            QueueInput(of.instance_flow_id),
+            id=queue_workflow_id(of.instance_flow_id),
+            task_queue=self._task_queue,
+            start_signal=QUEUE_SIGNAL,
+            # By this a delete finds what is left of the queue, too.
+            search_attributes=TypedSearchAttributes([SearchAttributePair(INSTANCE_ID, of.instance_id)]),
+            static_summary=f"queue of {of.instance_flow_id}",
+            priority=Priority(fairness_key=of.customer_id),
+        )
+
+    def details(self, handover: Handover) -> str:
         base = f"{self._public_url}/v1"
         lines = [
             f"- Execution [{handover.execution_id}]({base}/executions/{handover.execution_id})",
@@ -139,8 +171,12 @@ def retry_policy(rule: RetryRule, attempts_made: int = 0) -> RetryPolicy:
 
 
 def search_attributes(handover: Handover) -> TypedSearchAttributes:
+    return keywords(attributes(handover))
+
+
+def attributes(handover: Handover) -> dict[str, str]:
     """Ids only: search attributes are never encrypted."""
-    values = {
+    return {
         "CustomerId": handover.customer_id,
         "InstanceId": handover.instance_id,
         "InstanceFlowId": handover.instance_flow_id,
@@ -149,6 +185,9 @@ def search_attributes(handover: Handover) -> TypedSearchAttributes:
         "Trigger": handover.trigger_kind,
         "ReplayOf": handover.replay_of or "",
     }
+
+
+def keywords(values: Mapping[str, str]) -> TypedSearchAttributes:
     return TypedSearchAttributes(
         [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items() if value]
     )

@@ -17,11 +17,20 @@ class JobActivities:
 
     @activity.defn
     async def end_job(self, end: JobEnd) -> None:
-        """The first end stays."""
-        values: dict[str, Any] = {"state": end.state, "stage": None, "result": end.result}
+        """The first end stays; so does what the job has reported on its way, unless a result is given."""
+        values: dict[str, Any] = {"state": end.state}
+        if end.result is not None:
+            values["result"] = end.result
         if end.failure is not None:
             values["error"] = asdict(end.failure)
-        await self.progress(end.job_id, **values)
+        async with self._database.transaction() as session:
+            if end.state == "succeeded":
+                await Jobs(session).enter(end.job_id, "done", utcnow())
+            await Jobs(session).change(end.job_id, utcnow(), **values)
+
+    async def enter(self, job_id: str, stage: str) -> None:
+        async with self._database.transaction() as session:
+            await Jobs(session).enter(job_id, stage, utcnow())
 
     async def progress(self, job_id: str, **values: Any) -> None:
         async with self._database.transaction() as session:

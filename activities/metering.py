@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.executions import StepStatus
 from runtime import metrics
 from runtime.clock import utcnow
+from store.executions import Moved
 from store.instance_flows import FlowKeys, InstanceFlows
-from store.tables import ExecutionRow, StepRow
+from store.steps import Record
+from store.tables import ExecutionRow
 
 HELD = 10_000
 
@@ -44,7 +46,7 @@ class Tally:
         lag = max((utcnow() - nominal).total_seconds(), 0.0)
         self._facts.append(partial(metrics.SCHEDULE_LAG_SECONDS.labels(*keys).observe, lag))
 
-    def finished(self, keys: FlowKeys, row: ExecutionRow, status: str) -> None:
+    def finished(self, keys: FlowKeys, row: ExecutionRow | Moved, status: str) -> None:
         self._facts.append(metrics.EXECUTIONS_FINISHED.labels(*keys, status).inc)
         if row.started_at is not None:
             seconds = (utcnow() - row.started_at).total_seconds()
@@ -55,7 +57,7 @@ class Tally:
             fact()
 
 
-def count_try(row: StepRow, known: bool, seconds: float) -> None:
+def count_try(row: Record, known: bool, seconds: float) -> None:
     """One try of a step, as it was recorded. What a definition names in vain is no label: anybody may write one."""
     component, action = (row.component, row.action) if known else ("unknown", "unknown")
     outcome = "again" if row.status == StepStatus.RUNNING else row.status

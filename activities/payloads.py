@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.triggers import trigger_root
 from runtime.crypto import Keyring
+from store.executions import Opening
 from store.tables import ExecutionRow, PayloadRow
 
 
@@ -31,6 +32,16 @@ class Payload:
         )
 
 
+def payload_context(payload_id: str, part: str) -> str:
+    """The associated data of an encrypted payload, head or body."""
+    return f"payloads/{payload_id}/{part}"
+
+
+def stored_payload_context(flow_id: str) -> str:
+    """The associated data of a flow's encrypted test payload."""
+    return f"flows/{flow_id}/test_payload"
+
+
 EMPTY = Payload("", "", [], [], None, b"")
 
 
@@ -49,23 +60,23 @@ class Payloads:
         return PayloadRow(
             id=payload_id,
             instance_id=instance_id,
-            head=self._keyring.encrypt_json(head, f"payloads/{payload_id}/head"),
-            body=self._keyring.encrypt(payload.body, f"payloads/{payload_id}/body"),
+            head=self._keyring.encrypt_json(head, payload_context(payload_id, "head")),
+            body=self._keyring.encrypt(payload.body, payload_context(payload_id, "body")),
             created_at=now,
         )
 
     def open(self, row: PayloadRow) -> Payload:
-        head = self._keyring.decrypt_json(row.head, f"payloads/{row.id}/head")
+        head = self._keyring.decrypt_json(row.head, payload_context(row.id, "head"))
         return Payload(
             method=head["method"],
             path=head["path"],
             query=[(name, value) for name, value in head["query"]],
             headers=[(name, value) for name, value in head["headers"]],
             content_type=head["content_type"],
-            body=self._keyring.decrypt(row.body, f"payloads/{row.id}/body"),
+            body=self._keyring.decrypt(row.body, payload_context(row.id, "body")),
         )
 
-    async def trigger(self, session: AsyncSession, execution: ExecutionRow) -> dict[str, Any]:
+    async def trigger(self, session: AsyncSession, execution: ExecutionRow | Opening) -> dict[str, Any]:
         """The `trigger` root of an execution; one without a payload (a schedule's) has an empty one."""
         row = await session.get(PayloadRow, execution.payload_id) if execution.payload_id else None
         return (self.open(row) if row else EMPTY).root()

@@ -11,8 +11,9 @@ from domain.text import clean_text, truncate
 from runtime.clock import utcnow
 from runtime.crypto import Keyring
 from runtime.ids import new_id
-from store.steps import Steps
-from store.tables import ExecutionRow, StepRow
+from store.executions import Moved
+from store.steps import Record, Steps
+from store.tables import ExecutionRow
 
 LONGEST_LINE = 64 * 1024
 MOST_LINES = 1_000  # of one step
@@ -38,7 +39,7 @@ class Owner(NamedTuple):
     customer_id: str
 
 
-def owner_of(row: ExecutionRow) -> Owner:
+def owner_of(row: ExecutionRow | Moved) -> Owner:
     return Owner(row.id, row.instance_flow_id, row.instance_id, row.customer_id)
 
 
@@ -81,12 +82,10 @@ async def write_control_records(
         await steps.record(list(_control_rows(keyring, execution_id, attempt, records)))
 
 
-def _control_rows(
-    keyring: Keyring, execution_id: str, attempt: int, records: Sequence[StepRecord]
-) -> Iterable[StepRow]:
+def _control_rows(keyring: Keyring, execution_id: str, attempt: int, records: Sequence[StepRecord]) -> Iterable[Record]:
     for record in records:
         component, _, action = record.kind.partition(".")
-        yield StepRow(
+        yield Record(
             execution_id=execution_id,
             attempt=attempt,
             path=record.path,

@@ -41,7 +41,7 @@ class Schedules:
             flows = await InstanceFlows(session).of_instance(instance_id, active_only=False)
             deployment = None
             customer = None
-            if instance is not None and instance.deployment_id:
+            if instance is not None and instance.deployment_id and not instance.deleting:
                 deployment = await session.get_one(DeploymentRow, instance.deployment_id)
                 customer = await session.get_one(CustomerRow, instance.customer_id)
         for flow in flows:
@@ -53,13 +53,29 @@ class Schedules:
             now = await Instances(session).get(instance_id, for_update=True)
             if _same(instance, now):
                 await InstanceFlows(session).schedules_synced([(flow.id, flow.schedule) for flow in flows])
+        if now is None or now.deleting:
+            for flow in flows:  # a delete that has looked before them must not leave them behind
+                await self.delete(flow.id)
 
-    async def delete(self, flow_id: str) -> None:
+    async def differs(self, instance: InstanceRow, flow: InstanceFlowRow) -> bool:
+        """Whether Temporal lacks the flow's schedule, or lets it fire when it must not, or the other way round."""
+        try:
+            described = await self._client.get_schedule_handle(schedule_id(flow.id)).describe()
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return True
+        return described.schedule.state.paused != _stands_still(instance)
+
+    async def delete(self, flow_id: str) -> bool:
+        """False: there was none."""
         try:
             await self._client.get_schedule_handle(schedule_id(flow_id)).delete()
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise
+            return False
+        return True
 
     async def _apply(self, flow_id: str, schedule: Schedule) -> None:
         try:
@@ -103,15 +119,19 @@ class Schedules:
                 overlap=ScheduleOverlapPolicy.ALLOW_ALL,  # open_execution decides, so that a skipped fire is visible
                 catchup_window=timedelta(seconds=row.schedule["catch_up_seconds"]),
             ),
-            state=ScheduleState(paused=not instance.enabled, note=instance.pause_note),
+            state=ScheduleState(paused=_stands_still(instance), note=instance.suspension_note or instance.pause_note),
         )
 
 
 def _same(before: InstanceRow | None, now: InstanceRow | None) -> bool:
-    """Was the instance paused, unpaused or deployed while its schedules were brought in line?"""
+    """Does it still run, or stand still, and is it on the same deployment as before its schedules were applied?"""
     if before is None or now is None:
         return before is now
-    return (before.enabled, before.deployment_id) == (now.enabled, now.deployment_id)
+    return (_stands_still(before), before.deployment_id) == (_stands_still(now), now.deployment_id)
+
+
+def _stands_still(instance: InstanceRow) -> bool:
+    return not instance.enabled or instance.suspended_at is not None
 
 
 def schedule_id(flow_id: str) -> str:

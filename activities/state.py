@@ -59,5 +59,10 @@ def _refused() -> StepFailed:
     return StepFailed("Only local actions may use state", code="state_refused", permanent=True)
 
 
+def state_context(scope: str, owner_id: str, key: str) -> str:
+    """The associated data of an encrypted value of state."""
+    return f"state/{scope}/{owner_id}/{key}"
+
+
 def _context(row: StateRow) -> str:
-    return f"state/{row.scope}/{row.owner_id}/{row.key}"
+    return state_context(row.scope, row.owner_id, row.key)

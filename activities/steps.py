@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,26 +16,26 @@ from temporalio import activity
 from temporalio.common import RawValue
 
 from activities import errors
+from activities.connections import LiveConnections, Resolved
 from activities.deployments import Deployment, Deployments
+from activities.heartbeats import heartbeats
+from activities.keeping import Keeping
 from activities.metering import count_try
+from activities.outbox import announce_lines
 from activities.pace import Pace, step_key
 from activities.records import Log, Owner, error_json, log_lines, sealed, value_context, write_control_records
 from activities.state import NoState, TransactionState
-from components.base import Action, ActionContext, Connection, Registry, StateAccess
-from domain.connections import secret_texts
+from components.base import Action, ActionContext, Registry, StateAccess
 from domain.errors import StepFailed, Unavailable
 from domain.executions import StepStatus, idempotency_key
-from domain.http import HttpSender
 from domain.messages import Failure, RunStepInput, RunStepResult
 from domain.values import mask, resolve_secrets
 from runtime.clock import utcnow
 from runtime.crypto import Keyring
 from store.engine import Database, violated
 from store.logs import Logs
-from store.steps import Steps
-from store.tables import StepRow
+from store.steps import Record, Steps
 
-HEARTBEAT_SECONDS = 2.0
 LARGEST_OUTPUT = 8 * 1024 * 1024
 AT_ONCE = timedelta(milliseconds=1)
 RECORDING_PATIENCE = 60.0  # seconds that a step waits for a database that is away
@@ -59,16 +58,17 @@ class StepActivities:
         database: Database,
         keyring: Keyring,
         registry: Registry,
-        http: HttpSender,
         deployments: Deployments,
         pace: Pace,
+        connections: LiveConnections,
     ) -> None:
         self._database = database
         self._keyring = keyring
         self._registry = registry
-        self._http = http
         self._deployments = deployments
         self._pace = pace
+        self._connections = connections
+        self._keeping = Keeping()
 
     @activity.defn(dynamic=True)
     async def run_step(self, arguments: Sequence[RawValue]) -> RunStepResult:
@@ -81,11 +81,11 @@ class StepActivities:
         elif activity.info().is_local:
             row = await self._try_locally(step, action)
         else:
-            async with _heartbeats():
+            async with heartbeats():
                 row = await self._run_outside(step, action)
         return self._answer(step, row)
 
-    async def _run_in_transaction(self, step: RunStepInput, action: Action) -> StepRow:
+    async def _run_in_transaction(self, step: RunStepInput, action: Action) -> Record:
         """Action, state and record become true together; a failed action's state is rolled back, its record is not."""
         async with self._database.transaction() as session:
             held, tries = await self._held(session, step)
@@ -102,13 +102,13 @@ class StepActivities:
         count_try(row, True, seconds)
         return row
 
-    async def _try_locally(self, step: RunStepInput, action: Action | None) -> StepRow:
+    async def _try_locally(self, step: RunStepInput, action: Action | None) -> Record:
         """Raises retryable before anything has happened when too many tries occupy workflow tasks already."""
         if self._pace.is_full:
             raise errors.again(Failure("busy", "Goes on as a regular activity", step.path), AT_ONCE)
         return await self._run_outside(step, action)
 
-    async def _run_outside(self, step: RunStepInput, action: Action | None) -> StepRow:
+    async def _run_outside(self, step: RunStepInput, action: Action | None) -> Record:
         held, tries = await _patiently(partial(self._glance, step))
         if held is not None:
             async with self._database.transaction() as session:
@@ -122,15 +122,15 @@ class StepActivities:
         count_try(row, action is not None, seconds)
         return row
 
-    async def _glance(self, step: RunStepInput) -> tuple[StepRow | None, int]:
+    async def _glance(self, step: RunStepInput) -> tuple[Record | None, int]:
         async with self._database.glance() as session:
             return await self._held(session, step)
 
-    async def _transact_record(self, step: RunStepInput, outcome: Outcome, log: Log, tries: int) -> StepRow:
+    async def _transact_record(self, step: RunStepInput, outcome: Outcome, log: Log, tries: int) -> Record:
         async with self._database.transaction() as session:
             return await self._record(session, step, outcome, log, tries)
 
-    async def _held(self, session: AsyncSession, step: RunStepInput) -> tuple[StepRow | None, int]:
+    async def _held(self, session: AsyncSession, step: RunStepInput) -> tuple[Record | None, int]:
         """What has ended already, in this attempt or, in a replay from the failed step, in the original; and how
         often the step has been tried."""
         steps = Steps(session)
@@ -140,7 +140,7 @@ class StepActivities:
         tries = held.tries if held is not None else 0
         return (await steps.succeeded(step.resume_from, step.path) if step.resume_from else None), tries
 
-    async def _keep(self, session: AsyncSession, step: RunStepInput, held: StepRow) -> StepRow:
+    async def _keep(self, session: AsyncSession, step: RunStepInput, held: Record) -> Record:
         """The record of this execution as it is; one of the original's is copied, so that the replay shows it too."""
         if held.execution_id == step.execution_id:
             return held
@@ -158,21 +158,21 @@ class StepActivities:
         """Never raises for what an action does wrong: a failure is an outcome."""
         outcome = Outcome(inputs=step.inputs | step.lazy)
         hidden: list[str] = []
+        found: Resolved | None = None
         try:
             deployment = await self._deployments.get(step.deployment_id, session)
             bind_contextvars(customer_id=deployment.customer_id, instance_id=deployment.instance_id)
             inputs, hidden = self._reveal(deployment, step.inputs)
             outcome.inputs = inputs | {name: bound["template"] for name, bound in step.lazy.items()}
-            connection = _connection(deployment, step)
-            hidden = [*hidden, *_secret_texts(connection)]
-            outcome.output = await self._call(step, action, inputs, self._context(step, connection, log, state))
+            found = await self._connections.resolve(deployment, step.connection, session)
+            outcome.output = await self._call(step, action, inputs, self._context(step, found, log, state))
         except Unavailable as error:
             if not isinstance(state, NoState):
                 raise  # The database is away: nothing has happened, so nothing is recorded.
             outcome.failure = errors.failure_of(error, step.path)
         except Exception as error:
             outcome.failure = errors.failure_of(error, step.path)
-        return _masked(outcome, log, hidden)
+        return _masked(outcome, log, [*hidden, *(found.hidden if found else ())])
 
     def _reveal(self, deployment: Deployment, inputs: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         return resolve_secrets(inputs, lambda key, mac: self._deployments.reveal(deployment, key, mac))
@@ -196,9 +196,7 @@ class StepActivities:
             raise StepFailed("The step's output is larger than 8 MiB", code="output_too_large", permanent=True)
         return output
 
-    def _context(
-        self, step: RunStepInput, connection: Connection | None, log: Log, state: StateAccess
-    ) -> ActionContext:
+    def _context(self, step: RunStepInput, found: Resolved, log: Log, state: StateAccess) -> ActionContext:
         return ActionContext(
             execution_id=step.execution_id,
             path=step.path,
@@ -207,9 +205,9 @@ class StepActivities:
             now=datetime.fromisoformat(step.started_at),
             timeout=step.timeout_seconds,
             log=log,
-            http=self._http,
+            http=found.http,
             state=state,
-            connection=connection,
+            connection=found.connection,
             lazy=step.lazy,
         )
 
@@ -217,7 +215,7 @@ class StepActivities:
 
     async def _record(
         self, session: AsyncSession, step: RunStepInput, outcome: Outcome, log: Log, tries: int
-    ) -> StepRow:
+    ) -> Record:
         """`tries` were there before. A record that somebody else has ended meanwhile is the one that counts."""
         steps = Steps(session)
         row = self._row(step, outcome, tries + 1)
@@ -230,15 +228,17 @@ class StepActivities:
             # A foreign key: the execution has been deleted.
             gone = Failure("execution_gone", "The execution has been deleted", step.path, permanent=True)
             raise errors.final(gone) from error
+        await self._keeping.sift(session, step.instance_id, log)
         await Logs(session).add_many(log_lines(_owner(step), step.attempt, step.path, log))
+        announce_lines(session, _owner(step), step.path, log)
         held = None if mine else await steps.get(step.execution_id, step.attempt, step.path)
         return held or row
 
-    def _row(self, step: RunStepInput, outcome: Outcome, tries: int) -> StepRow:
+    def _row(self, step: RunStepInput, outcome: Outcome, tries: int) -> Record:
         component, _, action = step.action.partition(".")
         at = (step.execution_id, step.attempt, step.path)
         output = sealed(self._keyring, *at, "output", outcome.output)
-        return StepRow(
+        return Record(
             execution_id=step.execution_id,
             attempt=step.attempt,
             path=step.path,
@@ -258,7 +258,7 @@ class StepActivities:
             error=error_json(outcome.failure),
         )
 
-    def _answer(self, step: RunStepInput, row: StepRow) -> RunStepResult:
+    def _answer(self, step: RunStepInput, row: Record) -> RunStepResult:
         if row.status == StepStatus.SUCCEEDED:
             return RunStepResult(self._open(row, "output"))
         failure = Failure(**(row.error or {"code": "internal_error", "message": "The step failed"}))
@@ -266,7 +266,7 @@ class StepActivities:
             raise errors.again(failure, _try_delay(step, row.tries, failure))
         raise errors.final(failure)
 
-    def _open(self, row: StepRow, column: str) -> Any:
+    def _open(self, row: Record, column: str) -> Any:
         sealed_value = getattr(row, column)
         if sealed_value is None:
             return None
@@ -302,21 +302,6 @@ def _try_delay(step: RunStepInput, tries: int, failure: Failure) -> timedelta:
     return timedelta(seconds=min(seconds, 3600.0))
 
 
-def _connection(deployment: Deployment, step: RunStepInput) -> Connection | None:
-    if step.connection is None:
-        return None
-    held = deployment.connections.get(step.connection)
-    if held is None:
-        message = f"The connection {step.connection} is not configured"
-        raise StepFailed(message, code="connection_missing", permanent=True)
-    hosts = held.get("hosts")
-    return Connection(step.connection, held["kind"], held["values"], tuple(hosts) if hosts else None)
-
-
-def _secret_texts(connection: Connection | None) -> list[str]:
-    return secret_texts(connection.kind, connection.values) if connection else []
-
-
 def _masked(outcome: Outcome, log: Log, hidden: Sequence[str]) -> Outcome:
     if not hidden:
         return outcome
@@ -333,21 +318,3 @@ def _invalid_input(action: str, error: ValidationError) -> StepFailed:
         for problem in error.errors(include_url=False, include_input=False, include_context=False)
     ]
     return StepFailed(f"{action} got inputs it cannot take: {'; '.join(problems)}", code="invalid_input")
-
-
-@asynccontextmanager
-async def _heartbeats() -> AsyncIterator[None]:
-    """A lost worker is known by its silence."""
-
-    async def beat() -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-            activity.heartbeat()
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()
-        with suppress(asyncio.CancelledError):
-            await beating

@@ -14,7 +14,7 @@ from api.routing import GuardedRoute, requires
 from api.strict import JSON, read_body
 from domain.errors import MalformedBody, NotFound
 from runtime.codec import EncryptingCodec, decode_json_payloads, encode_json_payloads
-from runtime.crypto import DecryptionFailed, same_secret
+from runtime.crypto import DecryptionFailed, KeyMissing, same_secret
 
 ALLOWED_HEADERS = "content-type, x-namespace, authorization"
 
@@ -62,7 +62,7 @@ async def _convert(resources: Resources, verb: str, body: Any) -> dict[str, Any]
         raise MalformedBody("The body must be an object with payloads.")
     try:
         return await conversion(resources.codec, body)
-    except (DecryptionFailed, LookupError, ValueError):
+    except (DecryptionFailed, KeyMissing, LookupError, ValueError):
         raise MalformedBody("A payload cannot be decoded.", code="payload_undecodable") from None
 
 

@@ -2,7 +2,7 @@
 
     session: Session               the request's transaction (GET: a snapshot); committed by the route, never by you
     caller: CallerDep              .principal is `bootstrap` or a key's id; goes into events
-    resources: ResourcesDep        settings, database, keyring, catalog, gateway, codec
+    resources: ResourcesDep        settings, database, keyring, vault, catalog, gateway, codec, http, connections
     pager: PagerDep                .page for the store, .listing(rows, read, key) for the answer
     precondition: PreconditionDep  .ensure(revision) in the write's transaction: If-Match
     tag: EtagDep                   tag(revision) sets the answer's ETag

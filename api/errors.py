@@ -33,7 +33,7 @@ STATUSES: dict[type[FlowgraftError], int] = {
     StepFailed: 502,
 }
 
-CODE_STATUSES = {"rate_limited": 429}  # the same error as Unavailable, but the caller's own doing
+CODE_STATUSES = {"rate_limited": 429, "queue_full": 429}  # the same error as Unavailable, but the caller's own doing
 
 HTTP_CODES = {
     404: "not_found",

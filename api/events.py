@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities.outbox import note
 from runtime.clock import utcnow
 from runtime.ids import new_id
-from store.events import Events
 from store.tables import EventRow
 
 
@@ -31,4 +31,4 @@ def record(
         customer_id=customer_id,
         details=details or {},
     )
-    Events(session).add(row)
+    note(session, row)

@@ -45,6 +45,8 @@ async def serve(exchange: Exchange) -> Response:
 
 
 async def _read(exchange: Exchange) -> Response:
+    if exchange.detached:
+        return await exchange.handler(exchange.request)
     async with exchange.resources.database.snapshot() as session:
         exchange.request.state.session = session
         return await exchange.handler(exchange.request)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from activities.handover import Handover
 from domain.messages import DeployInput, DeployResult
+from store.queues import QueueOf
 from store.tables import JobRow
 
 
@@ -25,6 +26,10 @@ class Gateway(Protocol):
         """
         ...
 
+    async def nudge(self, queue: QueueOf) -> bool:
+        """Tell a flow's queue that something may begin. False when Temporal is away: upkeep does it."""
+        ...
+
     async def cancel(self, workflow_id: str) -> bool:
         """Ask the workflow to end; a pending retry ends at once. False when Temporal is away."""
         ...
@@ -42,6 +47,14 @@ class Gateway(Protocol):
 
     async def sync_schedules(self, instance_id: str) -> bool:
         """Bring the instance's Temporal Schedules in line with the ledger (pause, unpause). False: upkeep does it."""
+        ...
+
+    async def start_log_stream(self, stream_id: str) -> bool:
+        """Start the stream's workflow, or have it look at once. False when Temporal is away: a sweep does it."""
+        ...
+
+    async def tell_now(self) -> bool:
+        """Get what was announced on its way to those who listen. False when Temporal is away: a sweep does it."""
         ...
 
     async def healthy(self) -> bool: ...

@@ -7,6 +7,7 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from activities.vault import missing_keys
 from api.deps import ResourcesDep
 from api.resources import Resources
 from domain.errors import FlowgraftError, Unavailable
@@ -22,7 +23,8 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    """`degraded`: Temporal is away; webhooks are still accepted and started later."""
+    """`degraded`: Temporal is away, and webhooks are still accepted and started later; or an encryption key is missing
+    that data keys are under, and their customers' secrets cannot be read."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -30,6 +32,7 @@ class Ready(BaseModel):
     database: Literal["ok", "unavailable"]
     temporal: Literal["ok", "unavailable"]
     schema_: Literal["ok", "outdated", "unknown"] = Field(alias="schema")
+    keys: Literal["ok", "missing", "unknown"]
 
 
 @router.get("/livez")
@@ -51,10 +54,13 @@ async def _probe(resources: Resources) -> Ready:
         _database(resources), _schema(resources), _within(resources.gateway.healthy())
     )
     usable = database == "ok" and schema == "ok"
+    keys = await _keys(resources) if usable else "unknown"
     status: Literal["ready", "degraded", "unavailable"] = "unavailable" if not usable else "ready"
-    if usable and not temporal:
+    if usable and not (temporal and keys == "ok"):
         status = "degraded"
-    return Ready(status=status, database=database, temporal="ok" if temporal else "unavailable", schema_=schema)
+    return Ready(
+        status=status, database=database, temporal="ok" if temporal else "unavailable", schema_=schema, keys=keys
+    )
 
 
 async def _database(resources: Resources) -> Literal["ok", "unavailable"]:
@@ -73,6 +79,17 @@ async def _schema(resources: Resources) -> Literal["ok", "outdated", "unknown"]:
     except TimeoutError:
         return "unknown"
     return "ok"
+
+
+async def _keys(resources: Resources) -> Literal["ok", "missing", "unknown"]:
+    async def missing() -> bool:
+        async with resources.database.glance() as session:
+            return bool(await missing_keys(session, resources.keyring))
+
+    try:
+        return "missing" if await asyncio.wait_for(missing(), PROBE_SECONDS) else "ok"
+    except (FlowgraftError, TimeoutError):
+        return "unknown"
 
 
 async def _within(probe: Awaitable[bool]) -> bool:

@@ -18,7 +18,7 @@ from store.paging import Page
 
 DEFAULT_LIMIT = 25
 MOST = 100
-LONGEST_CURSOR = 500
+LONGEST_CURSOR = 2000  # a name of 200 characters of four bytes, its id, and base64
 
 Row = TypeVar("Row")
 Item = TypeVar("Item")
@@ -60,7 +60,7 @@ def requested_page(request: Request, limit: int, cursor: str | None) -> Page:
 
 
 def _encode(request: Request, after: str) -> str:
-    text = json.dumps([_binding(request), after])
+    text = json.dumps([_binding(request), after], ensure_ascii=False)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 

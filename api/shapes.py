@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from domain.instants import RFC3339, read_instant
+
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 CONTROL_BUT_SPACE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 MOST_LABELS = 100
 
 
@@ -22,10 +23,10 @@ def parse_instant(value: Any) -> Any:
         return value
     if not isinstance(value, str) or not RFC3339.fullmatch(value):
         raise ValueError("must be a time such as 2026-03-01T12:00:00Z")
-    try:
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("is not a time that exists") from None
+    found = read_instant(value)
+    if found is None:
+        raise ValueError("is not a time that exists")
+    return found
 
 
 def _one_line(text: str) -> str:

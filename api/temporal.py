@@ -14,13 +14,16 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.handover import Handover, Starter
 from activities.job_starts import JobStarter
+from activities.log_streams import start_log_stream
 from activities.schedules import Schedules
+from activities.watching import tell_now
 from api.gateway import WorkflowLink
 from domain.errors import Conflict, Invalid, NotFound, Problem, Unavailable
-from domain.messages import DeployInput, DeployResult
+from domain.messages import DeployInput, DeployResult, deploy_workflow_id
 from runtime.settings import Settings
 from runtime.temporal import INSTANCE_ID, connect
 from store.engine import Database
+from store.queues import QueueOf
 from store.tables import JobRow
 from workflows.deployment import DeployWorkflow
 
@@ -50,7 +53,13 @@ class TemporalGateway:
     async def hand_over(self, handover: Handover, *, delivery: bool = False) -> bool:
         if asyncio.get_running_loop().time() < self._away_until:
             return False
-        return await self._try(self._starter.start(handover, delivery=delivery))
+        started = await self._try(self._starter.start(handover, delivery=delivery))
+        for workflow_id in handover.supersedes:
+            await self.cancel(workflow_id)  # upkeep repeats it
+        return started
+
+    async def nudge(self, queue: QueueOf) -> bool:
+        return await self._try(self._starter.nudge(queue))
 
     async def cancel(self, workflow_id: str) -> bool:
         try:
@@ -67,7 +76,7 @@ class TemporalGateway:
                 self._client.start_workflow(
                     DeployWorkflow.run,
                     message,
-                    id=f"deploy-{message.instance_id}",
+                    id=deploy_workflow_id(message.instance_id),
                     task_queue=self._settings.task_queue,
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                     # By this a delete finds the deploys' histories, too.
@@ -76,7 +85,7 @@ class TemporalGateway:
                 )
             )
         except WorkflowAlreadyStartedError as error:
-            raise Conflict("Another deploy of this instance is under way") from error
+            raise Conflict("Another deploy of this instance is under way", code="deploy_in_progress") from error
         except RPCError as error:
             raise Unavailable("Temporal is away; nothing has changed", retry_after=1) from error
         try:
@@ -91,6 +100,12 @@ class TemporalGateway:
 
     async def sync_schedules(self, instance_id: str) -> bool:
         return await self._try(self._schedules.sync_instance(instance_id), seconds=5.0)
+
+    async def tell_now(self) -> bool:
+        return await self._try(tell_now(self._client, self._settings.task_queue))
+
+    async def start_log_stream(self, stream_id: str) -> bool:
+        return await self._try(start_log_stream(self._client, self._settings.task_queue, stream_id, wake=True))
 
     async def healthy(self) -> bool:
         return await self._try(self._client.workflow_service.get_system_info(GetSystemInfoRequest()))
@@ -129,6 +144,6 @@ def _deploy_error(cause: BaseException | None) -> Exception:
             return Invalid(cause.message, problems, code=cause.type)
         case "not_found":
             return NotFound(cause.message)
-        case "state_conflict":
-            return Conflict(cause.message)
+        case "state_conflict" | "instance_suspended":
+            return Conflict(cause.message, code=cause.type)
     return Unavailable(f"The deploy failed: {cause.message}")

@@ -6,15 +6,19 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from cli.client import at
+from cli import replays
+from cli.client import Json, at
 from cli.logs import COLUMNS as LOG_COLUMNS
 from cli.logs import LineFilters
 from cli.output import TimeFormat
 from cli.session import Flag, Many, Paging, Session, Text, command
 from cli.watching import EXECUTION_COLUMNS, LogTail, finish_execution, follow_execution
 
-COLUMNS = "id status trigger customer.name instance.name flow.name attempt queued_at error.code"
+COLUMNS = (
+    "id status trigger customer.name instance.name flow.name attempt max_attempts next_attempt_at queued_at error.code"
+)
 STEP_COLUMNS = "path name component action attempt status started_at ended_at error.message"
+PREVIEW_COLUMNS = "path name action runs outside conditional succeeded"
 
 app = typer.Typer(no_args_is_help=True, help="Executions of flows.")
 
@@ -108,21 +112,49 @@ def logs(
 @command(app, "replay")
 def replay(
     session: Session,
-    execution_id: ExecutionId,
+    filters: Filters,
+    pace: replays.Pace,
+    execution_id: Annotated[str | None, typer.Argument(metavar="ID", help="exec_…; without it, all by filters")] = None,
     version: Annotated[Literal["current", "original"] | None, typer.Option(help="Of the integration")] = None,
     from_failed: Annotated[bool, typer.Option("--from-failed", help="What succeeded is not done again")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Of one: only say what would run again")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Of many: only count them, and show some")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Until it has ended; exit code 4 if it failed")] = False,
     timeout: Timeout = None,
 ) -> None:
-    """Run it again as a new execution with the same payload."""
-    body: dict[str, Any] = {"version": version} if version else {}
+    """Run it again as a new execution with the same payload; or many, chosen by the filters of `list`."""
+    how: dict[str, Any] = {"version": version} if version else {}
     if from_failed:
-        body["from"] = "failed_step"
-    started = session.api.post(at("executions", execution_id, "replay"), body)
-    if wait:
-        finish_execution(session, started["execution_id"], timeout)
+        how["from"] = "failed_step"
+    wanted = {name: value for name, value in asdict(filters).items() if value not in (None, [])}
+    if (execution_id is None) == (not wanted):
+        raise typer.BadParameter("Say either which execution, or filters such as --unresolved")
+    if execution_id is None:
+        _replay_many(session, replays.begin(session, wanted, how, pace, dry_run=dry_run), wait, timeout)
+    elif preview or dry_run:
+        _print_preview(session, session.api.get(at("executions", execution_id, "replay_preview"), **how))
     else:
-        session.out.item(started, "execution_id url")
+        started = session.api.post(at("executions", execution_id, "replay"), how)
+        if wait:
+            finish_execution(session, started["execution_id"], timeout)
+        else:
+            session.out.item(started, "execution_id url")
+
+
+def _replay_many(session: Session, begun: Json | None, wait: bool, timeout: float | None) -> None:
+    if begun is not None and wait:
+        replays.finish(session, begun["id"], timeout)
+    elif begun is not None:
+        session.out.item(begun, replays.COLUMNS)
+
+
+def _print_preview(session: Session, preview: Json) -> None:
+    if session.out.is_document:
+        session.out.value(preview)
+    else:
+        session.out.items(preview["steps"], PREVIEW_COLUMNS)
+    outside = sum(step["outside"] and step["runs"] != "kept" for step in preview["steps"])
+    session.out.talk(f"On version {preview['version']['number']}; {outside} of its steps reach the outside world.")
 
 
 @command(app, "cancel")

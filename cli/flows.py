@@ -6,21 +6,25 @@ from typing import Annotated, Any
 import typer
 
 from cli.client import at
-from cli.given import pairs, read_text
+from cli.given import Overlap, pairs, read_text, rotation
 from cli.logs import COLUMNS as LOG_COLUMNS
 from cli.session import Paging, Session, command
 from cli.watching import LogTail, ensure_succeeded, finish_execution, follow_execution
 
 COLUMNS = "id key name trigger webhook_url last_execution.status in_failed_state"
 FIELDS = (
-    "id key name instance_id trigger webhook_url security.api_key schedule next_runs queue last_execution.id "
-    "last_execution.status in_failed_state active created_at updated_at"
+    "id key name instance_id trigger webhook_url previous_url_until security.api_key security.hmac schedule next_runs "
+    "queue last_execution.id last_execution.status in_failed_state active created_at updated_at"
 )
 KEY_COLUMNS = "id name created_at"
+QUEUE_COLUMNS = "execution_id queued_at attempt replay_of tags"
+QUEUE_FIELDS = "id key queue.mode queue.limit queue.waiting queue.running queue.oldest_waiting_at queue.paused"
 
 app = typer.Typer(no_args_is_help=True, help="The flows of instances.")
 keys = typer.Typer(no_args_is_help=True, help="Keys for the callers of a flow's webhook.")
 app.add_typer(keys, name="keys")
+queue = typer.Typer(no_args_is_help=True, help="What waits for a slot of a sequential or throttled flow.")
+app.add_typer(queue, name="queue")
 
 FlowId = Annotated[str, typer.Argument(metavar="ID", help="flow_…")]
 KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="key_…")]
@@ -71,9 +75,33 @@ def start_test(
 
 
 @command(app, "rotate-url")
-def rotate_url(session: Session, flow_id: FlowId) -> None:
-    """Give the flow another webhook URL; the old one is refused at once."""
-    session.out.item(session.api.post(at("flows", flow_id, "rotate_url")), FIELDS)
+def rotate_url(session: Session, flow_id: FlowId, overlap: Overlap = None) -> None:
+    """Give the flow another webhook URL; the old one is refused at once, or after the overlap."""
+    session.out.item(session.api.post(at("flows", flow_id, "rotate_url"), rotation(overlap)), FIELDS)
+
+
+@command(queue, "list")
+def list_queue(session: Session, flow_id: FlowId, paging: Paging) -> None:
+    """List what waits, in its order."""
+    session.listed(at("flows", flow_id, "queue"), QUEUE_COLUMNS, paging)
+
+
+@command(queue, "pause")
+def pause_queue(session: Session, flow_id: FlowId) -> None:
+    """Let nothing begin that waits; deliveries are accepted, what runs goes on."""
+    session.out.item(session.api.post(at("flows", flow_id, "queue", "pause"), {}), QUEUE_FIELDS)
+
+
+@command(queue, "resume")
+def resume_queue(session: Session, flow_id: FlowId) -> None:
+    """Go on with what waits, in its order."""
+    session.out.item(session.api.post(at("flows", flow_id, "queue", "resume"), {}), QUEUE_FIELDS)
+
+
+@command(queue, "clear")
+def clear_queue(session: Session, flow_id: FlowId) -> None:
+    """Cancel what waits; what runs goes on."""
+    session.out.item(session.api.post(at("flows", flow_id, "queue", "clear"), {}), "canceled")
 
 
 @command(keys, "list")

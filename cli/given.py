@@ -2,12 +2,14 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 import yaml
+
+from domain.durations import parse_duration
 
 STDIN = "-"
 
@@ -29,10 +31,15 @@ def read_text(path: str) -> str:
         raise typer.BadParameter(f"{path} cannot be read as text: {error}") from error
 
 
+def yaml_value(text: str) -> Any:
+    """JSON or YAML; raises YAMLError."""
+    return yaml.load(text, _Loader)
+
+
 def read_object(path: str) -> dict[str, Any]:
     """JSON or YAML, keys and values."""
     try:
-        value = yaml.load(read_text(path), _Loader)
+        value = yaml_value(read_text(path))
     except yaml.YAMLError as error:
         raise typer.BadParameter(f"{path} is neither JSON nor YAML: {error}") from error
     if not isinstance(value, dict):
@@ -51,25 +58,55 @@ def pairs(given: Sequence[str], separator: str = ":") -> dict[str, str]:
     return found
 
 
-def values(given: Sequence[str]) -> dict[str, Any]:
-    """`key=text`, `key:=json`, `key=@file`, `key:=@file`, `key=@-`; `shop.token=…` is a field within `shop`."""
+Overlap = Annotated[
+    str | None, typer.Option("--overlap", help="How long the URL until now goes on, such as 30m or 24h; default: not")
+]
+
+
+def rotation(overlap: str | None) -> dict[str, Any]:
+    """What changes a URL, with the overlap that was said."""
+    return {"overlap_seconds": seconds(overlap)} if overlap is not None else {}
+
+
+def seconds(text: str) -> float:
+    """Of a duration as definitions write it."""
+    try:
+        return parse_duration(text).total_seconds()
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}: {error}") from error
+
+
+def as_it_is(path: str, text: str) -> Any:
+    return text
+
+
+def values(given: Sequence[str], read: Callable[[str, str], Any] = as_it_is) -> dict[str, Any]:
+    """`key=text`, `key:=json`, `key=@file`, `key:=@file`, `key=@-`; `shop.token=…` is a field within `shop`.
+
+    `read` makes a value of a text that stands behind `=`.
+    """
     found: dict[str, Any] = {}
-    for path, value in map(_assignment, given):
-        *parents, last = path.split(".")
-        inside = _descent(found, parents, path)
-        if last in inside:
-            raise typer.BadParameter(f"{path} is given twice")
-        inside[last] = value
+    for each in given:
+        place(found, *_assignment(each, read))
     return found
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def place(found: dict[str, Any], path: str, value: Any) -> None:
+    """At `shop.token`, once."""
+    *parents, last = path.split(".")
+    inside = _descent(found, parents, path)
+    if last in inside:
+        raise typer.BadParameter(f"{path} is given twice")
+    inside[last] = value
+
+
+def _assignment(text: str, read: Callable[[str, str], Any]) -> tuple[str, Any]:
     key, separator, right = text.partition("=")
     if not separator or not key.strip(":"):
         raise typer.BadParameter(f"{text!r} is neither key=text nor key:=json")
     # A file's last line end is the editor's, not the secret's.
     value = read_text(right[1:]).removesuffix("\n") if right.startswith("@") else right
-    return (key[:-1], _json(value, key[:-1])) if key.endswith(":") else (key, value)
+    return (key[:-1], _json(value, key[:-1])) if key.endswith(":") else (key, read(key, value))
 
 
 def _json(text: str, key: str) -> Any:

@@ -12,11 +12,13 @@ from temporalio.client import Client
 from temporalio.converter import DataConverter
 from temporalio.service import RPCError
 
-from cli.finding import Finding, failed, ok, skipped, warning
+from activities.vault import missing_keys
+from cli.finding import Finding, State, failed, ok, skipped, warning
 from domain.errors import Unavailable
 from runtime.crypto import Keyring
 from runtime.settings import Settings, SettingsInvalid, load_settings
 from runtime.temporal import SEARCH_ATTRIBUTES, connect, connection_config
+from store.data_keys import DataKeys
 from store.engine import Database
 from store.migrate import ensure_current
 
@@ -43,18 +45,40 @@ def _keys(settings: Settings) -> Finding:
 
 
 async def _services(settings: Settings) -> list[Finding]:
-    return [await _bounded("database", _schema(settings)), *await _temporal(settings)]
+    schema = await _bounded("database", _with_database(settings, _schema))
+    keys = [await _bounded("data keys", _with_database(settings, _data_keys))] if schema.state is State.OK else []
+    return [schema, *keys, *await _temporal(settings)]
 
 
-async def _schema(settings: Settings) -> Finding:
+async def _with_database(settings: Settings, check: Callable[[Settings, Database], Awaitable[Finding]]) -> Finding:
     database = Database(settings.database_url)
+    try:
+        return await check(settings, database)
+    finally:
+        await database.dispose()
+
+
+async def _schema(settings: Settings, database: Database) -> Finding:
     try:
         await ensure_current(database)
     except Unavailable as error:
         return failed("database", error.message)
-    finally:
-        await database.dispose()
     return ok("database", "It answers and is at the newest schema")
+
+
+async def _data_keys(settings: Settings, database: Database) -> Finding:
+    try:
+        keyring = Keyring(settings.keys)
+    except SettingsInvalid:
+        return skipped("data keys", "There is no encryption key")
+    async with database.snapshot() as session:
+        counts, missing = await DataKeys(session).counts(), await missing_keys(session, keyring)
+    if missing:
+        lost = ", ".join(f"{key_id} ({count} data keys are under it)" for key_id, count in sorted(missing.items()))
+        return failed("data keys", f"FLOWGRAFT_ENCRYPTION_KEYS lacks {lost}: their secrets cannot be read")
+    others = {key_id for key_id in counts if key_id != keyring.primary_id}
+    hint = f"; under another than {keyring.primary_id}: flowgraft keys rotate" if others else ""
+    return ok("data keys", f"{sum(counts.values())}{hint}")
 
 
 async def _temporal(settings: Settings) -> list[Finding]:
@@ -103,7 +127,7 @@ async def _bounded(check: str, finding: Awaitable[Finding]) -> Finding:
     """A server that hangs or refuses is a finding too."""
     try:
         return await asyncio.wait_for(finding, CALL_SECONDS)
-    except (RPCError, TimeoutError) as error:
+    except (RPCError, TimeoutError, Unavailable) as error:
         return failed(check, _reason(error))
 
 

@@ -1,13 +1,14 @@
 """`flowgraft instances`: one customer's integration, from creation to deletion."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 import typer
 
 from cli.client import at
-from cli.given import read_object, values
+from cli.given import Overlap, read_object, rotation, values
 from cli.session import Flag, Many, Paging, Session, Text, command
+from cli.views import query_of
 from cli.watching import finish_job
 
 COLUMNS = (
@@ -16,7 +17,8 @@ COLUMNS = (
 FIELDS = (
     "id name description labels customer.name customer.id integration.name integration.id version.number version.id "
     "latest_version.number new_version_available config_state deployed deployed_version deployed_at enabled pause_note "
-    "needs_deploy in_failed_state connection_error last_execution_at state created_at updated_at"
+    "needs_deploy in_failed_state connection_error last_execution_at endpoint.mode endpoint.url "
+    "endpoint.previous_url_until state created_at updated_at"
 )
 
 app = typer.Typer(no_args_is_help=True, help="Instances: an integration at a customer.")
@@ -38,6 +40,9 @@ class Filters:
     config_state: Many = None
     needs_deploy: Flag = None
     in_failed_state: Flag = None
+    state: Many = None
+    visible_to_customer: Flag = None
+    sort: Annotated[str | None, typer.Option(help="name, -updated_at, customer, integration, version …")] = None
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,17 @@ class Fields:
 
 
 @command(app, "list")
-def list_(session: Session, filters: Filters, paging: Paging) -> None:
+def list_(
+    session: Session,
+    filters: Filters,
+    paging: Paging,
+    view: Annotated[str | None, typer.Option(help="The name of a saved view; other options beat its filters")] = None,
+) -> None:
     """List instances of all customers, newest first."""
-    session.listed(at("instances"), COLUMNS, paging, filters)
+    saved = query_of(session, "instances", view) if view else {}
+    given = asdict(filters)
+    wanted: dict[str, Any] = saved | {name: value for name, value in given.items() if value is not None}
+    session.listed(at("instances"), COLUMNS, paging, **wanted)
 
 
 @command(app, "get")
@@ -144,6 +157,12 @@ def delete(
         finish_job(session, deletion["job_id"], timeout)
     else:
         session.out.item(deletion, "id job_id state")
+
+
+@command(app, "rotate-endpoint")
+def rotate_endpoint(session: Session, instance_id: InstanceId, overlap: Overlap = None) -> None:
+    """Give the instance's endpoint another URL; the old one is refused at once, or after the overlap."""
+    session.out.item(session.api.post(at("instances", instance_id, "rotate_endpoint"), rotation(overlap)), FIELDS)
 
 
 @command(app, "events")

@@ -8,15 +8,17 @@ import typer
 
 from cli.client import Json, at
 from cli.failures import ExitCode
-from cli.given import read_text
+from cli.given import Overlap, read_text, rotation, values
 from cli.session import Many, Paging, Session, Text, command
+from cli.upgrades import COLUMNS as UPGRADE_COLUMNS
+from cli.upgrades import Plan, finish, print_forecast
 from cli.versions import COLUMNS as VERSION_COLUMNS
 from cli.versions import print_definition
 
 COLUMNS = "id key name latest_version.number has_unpublished_changes instance_count updated_at"
 FIELDS = (
     "id key name description category labels latest_version.number latest_version.id has_unpublished_changes "
-    "instance_count created_at updated_at"
+    "instance_count endpoint.url endpoint.previous_url_until created_at updated_at"
 )
 FINDING_COLUMNS = "level line column pointer detail"
 AS_YAML = {"Content-Type": "application/yaml"}
@@ -79,10 +81,38 @@ def publish(
     session: Session,
     integration_id: IntegrationId,
     comment: Annotated[str | None, typer.Option("--comment", "-c", help="What is new")] = None,
+    attribute: Annotated[
+        list[str] | None, typer.Option("--attribute", "-a", help="commit_hash=9f2c1e7, external_version=1.4.0 …")
+    ] = None,
 ) -> None:
     """Make the draft the next version."""
-    version = session.api.post(at("integrations", integration_id, "versions"), {"comment": comment})
-    session.out.item(version, VERSION_COLUMNS)
+    body = {"comment": comment, "attributes": values(attribute or [])}
+    session.out.item(session.api.post(at("integrations", integration_id, "versions"), body), VERSION_COLUMNS)
+
+
+@command(app, "upgrade")
+def upgrade(
+    session: Session,
+    integration_id: IntegrationId,
+    plan: Plan,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change or fail")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it has ended")] = False,
+    timeout: Annotated[float | None, typer.Option(help="Seconds to wait at most")] = None,
+) -> None:
+    """Move many instances to a version, ring by ring. With --dry-run exit code 1 when some would fail."""
+    answer = session.api.post(at("integrations", integration_id, "upgrade"), plan.body(dry_run))
+    if dry_run:
+        print_forecast(session, answer)
+    elif wait:
+        finish(session, answer["id"], timeout)
+    else:
+        session.out.item(answer, UPGRADE_COLUMNS)
+
+
+@command(app, "rotate-endpoint")
+def rotate_endpoint(session: Session, integration_id: IntegrationId, overlap: Overlap = None) -> None:
+    """Give the endpoint that all instances share another URL; the old one is refused at once, or after the overlap."""
+    session.out.item(session.api.post(at("integrations", integration_id, "rotate_endpoint"), rotation(overlap)), FIELDS)
 
 
 @command(app, "versions")

@@ -10,26 +10,35 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from activities.vault import open_keyring
 from cli import (
     api_keys,
+    audit,
     config,
+    connections,
     customers,
     doctor,
     executions,
     flows,
+    instance_connections,
     instances,
     integrations,
     jobs,
+    keys,
+    labels,
     login,
     logs,
+    replays,
     request,
+    transfer,
+    upgrades,
     versions,
+    views,
 )
 from cli.dev import DevOptions, run_dev
 from cli.words import Words
 from cli.workers import run_workers
 from domain.errors import Unavailable
-from runtime.crypto import Keyring
 from runtime.logs import configure_logs
 from runtime.settings import Settings, SettingsInvalid, load_settings
 from store.engine import Database
@@ -41,17 +50,25 @@ app = typer.Typer(
 db = typer.Typer(no_args_is_help=True, help="The database.")
 app.add_typer(db, name="db")
 instances.app.add_typer(config.app, name="config")
-for commands in (login.root, doctor.root, request.root):
+instances.app.add_typer(instance_connections.app, name="connections")
+for commands in (login.root, doctor.root, request.root, transfer.root):
     app.add_typer(commands)
 for name, noun in {
     "customers": customers,
     "integrations": integrations,
     "versions": versions,
+    "upgrades": upgrades,
     "instances": instances,
     "flows": flows,
     "executions": executions,
+    "replays": replays,
     "logs": logs,
+    "labels": labels,
+    "views": views,
+    "audit": audit,
+    "connections": connections,
     "jobs": jobs,
+    "keys": keys,
     "api-keys": api_keys,
     "profiles": login,
 }.items():
@@ -123,17 +140,17 @@ def _ready() -> Settings:
     settings = _settings()
     configure_logs(settings.log_level)
     try:
-        Keyring(settings.keys)
-        asyncio.run(_check_schema(settings.database_url))
+        asyncio.run(_check_database(settings))
     except (SettingsInvalid, Unavailable) as error:
         raise _refused(str(error)) from error
     return settings
 
 
-async def _check_schema(url: str) -> None:
-    database = Database(url)
+async def _check_database(settings: Settings) -> None:
+    keys, database = settings.keys, Database(settings.database_url)
     try:
         await ensure_current(database)
+        await open_keyring(database, keys)
     finally:
         await database.dispose()
 

@@ -100,6 +100,12 @@ class Output:
             case _:
                 typer.echo(dump_json(value, indent=2))
 
+    def lines(self, lines: Iterable[Text]) -> None:
+        """Text for people, in colour where a terminal has some."""
+        console = Console(file=sys.stdout, highlight=False, markup=False)
+        for line in lines:
+            console.print(line, soft_wrap=True)
+
     def raw(self, data: bytes, file: Path | None = None) -> None:
         """Bytes as they are, to a file or to stdout."""
         if file is None:
@@ -222,5 +228,5 @@ def _plain(value: Any) -> str:
 
 def _csv_line(values: Sequence[str]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(values)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\n").writerow(values)  # by it the writer knows that a line end wants quotes
+    return line.getvalue().removesuffix("\n")

@@ -1,11 +1,11 @@
-"""Child processes of `flowgraft dev`: they end with it, however it ends, and never before its word."""
+"""Child processes of a supervisor such as `flowgraft dev`: they end with it, however it ends, never before its word."""
 
 import asyncio
 import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runtime.devserver import die_with_parent
@@ -15,19 +15,26 @@ LAST_LINES = 20
 
 
 class Child:
-    """One of our own commands, with its output in a log file."""
+    """One of our own commands, unless another program is named, with its output in a log file."""
 
-    def __init__(self, name: str, arguments: list[str], environment: Mapping[str, str], log_file: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        log_file: Path,
+        program: Sequence[str] = (sys.executable, "-m"),
+    ) -> None:
         self.name = name
         self.log_file = log_file
-        self._arguments = arguments
+        self._command = [*program, *arguments]
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.log_file.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._arguments],
+                self._command,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -35,6 +42,10 @@ class Child:
                 start_new_session=True,  # the terminal's Ctrl-C is for the supervisor
                 preexec_fn=die_with_parent(),
             )
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process and self.running else None
 
     @property
     def running(self) -> bool:

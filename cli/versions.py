@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from cli.client import at
+from cli.diffing import ROW_COLUMNS, lines, rows
+from cli.output import Format
 from cli.session import Session, command
 
-COLUMNS = "id number comment available instance_count created_at"
+COLUMNS = "id number comment available instance_count attributes published_by created_at"
 
 app = typer.Typer(no_args_is_help=True, help="Published versions of integrations.")
 
@@ -29,6 +31,22 @@ def set_available(
 ) -> None:
     """Say whether instances may choose this version. Those that have it keep it."""
     session.out.item(session.api.patch(at("versions", version_id), {"available": available}), COLUMNS)
+
+
+@command(app, "diff")
+def diff(
+    session: Session,
+    version_id: VersionId,
+    against: Annotated[str | None, typer.Option(help="ver_…; default: the version before")] = None,
+) -> None:
+    """Say what a version adds, removes and changes."""
+    found = session.api.get(at("versions", version_id, "diff"), against=against)
+    if session.out.is_document:
+        session.out.value(found)
+    elif session.out.format is Format.CSV:
+        session.out.items(rows(found), ROW_COLUMNS)
+    else:
+        session.out.lines(lines(found))
 
 
 @command(app, "export")

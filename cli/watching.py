@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 
 import typer
 
@@ -52,19 +53,21 @@ def ensure_succeeded(execution: Json) -> None:
         raise typer.Exit(ExitCode.EXECUTION_FAILED)
 
 
-def finish_job(session: Session, job_id: str, timeout: float | None) -> None:
-    """Waits and prints it. Fails when the job did."""
+def finish_job(
+    session: Session, job_id: str, timeout: float | None, *, path: str | None = None, columns: str = JOB_COLUMNS
+) -> Json:
+    """Waits and prints it. Fails when the job did. `path` is its own address, where there is one that says more."""
     told: str | None = None
-    for job in _looks(session, at("jobs", job_id), timeout):
-        line = f"{job['kind']}: {job['state']} {job['stage'] or ''} {job['done']}/{job['total']}"
+    for job in _looks(session, path or at("jobs", job_id), timeout):
+        line = f"{job['kind']}: {job['state']} {_stage_of(job)} {job['done']}/{job['total']}"
         if line != told:
             session.out.talk(line)
             told = line
         if job["state"] not in ("running", "paused"):
-            session.out.item(job, JOB_COLUMNS)
+            session.out.item(job, columns)
             if job["state"] != "succeeded":
                 raise typer.Exit(ExitCode.FAILED)
-            return
+            return job
     raise CommandFailed(f"{job_id} has not ended within {timeout:g} s; it goes on")
 
 
@@ -106,17 +109,27 @@ class LogTail:
         return [line for page in self._session.api.pages(self._path, self._query) for line in page["data"]]
 
 
-def _looks(session: Session, path: str, timeout: float | None) -> Iterator[Json]:
+def looks(read: Callable[[], Json], timeout: float | None) -> Iterator[Json]:
+    """Again and again, more and more slowly, until the time is over."""
     deadline, pause = _deadline(timeout), FIRST_PAUSE
-    yield session.api.get(path)
+    yield read()
     while time.monotonic() < deadline:
         time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
         pause = min(pause * 1.2, LONGEST_PAUSE)
-        yield session.api.get(path)
+        yield read()
+
+
+def _looks(session: Session, path: str, timeout: float | None) -> Iterator[Json]:
+    return looks(partial(session.api.get, path), timeout)
 
 
 def _deadline(timeout: float | None) -> float:
     return float("inf") if timeout is None else time.monotonic() + timeout
+
+
+def _stage_of(job: Json) -> str:
+    ring = f"ring {job['ring']} of {len(job['rings'])} " if job.get("rings") else ""
+    return f"{ring}{job['stage'] or ''}"
 
 
 def _state_of(execution: Json) -> str:

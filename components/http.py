@@ -19,7 +19,7 @@ from domain.http import IncomingResponse, OutgoingRequest
 from domain.jsontext import dumps
 
 USER_AGENT = "Flowgraft/0.1"
-KINDS = frozenset({"http/bearer", "http/basic", "http/api_key"})
+KINDS = frozenset({"http/bearer", "http/basic", "http/api_key", "http/oauth2"})
 SHOWN_BODY = 2_000
 _TRANSIENT = frozenset({408, 425, 429})
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}

@@ -23,6 +23,8 @@ def credentials(connection: Connection) -> Credentials:
         case "http/basic":
             pair = f"{_value(connection, 'username')}:{_value(connection, 'password')}"
             header = ("Authorization", f"Basic {b64encode(pair.encode()).decode()}")
+        case "http/oauth2":
+            header = ("Authorization", f"Bearer {_value(connection, 'access_token')}")
         case "http/api_key":
             header = (_value(connection, "name"), _value(connection, "value"))
         case kind:

@@ -12,11 +12,17 @@ from domain.values import HeaderMap, lookup, parse_path
 DEDUPE_WINDOW = timedelta(days=7)
 
 
-def ensure_invocable(*, enabled: bool, deployed: bool) -> None:
+def ensure_invocable(*, enabled: bool, deployed: bool, suspended: bool = False) -> None:
     if not deployed:
         raise Conflict("The instance is not deployed", code="instance_not_deployed")
+    ensure_not_suspended(suspended)
     if not enabled:
         raise Conflict("The instance is paused", code="instance_paused")
+
+
+def ensure_not_suspended(suspended: bool) -> None:
+    if suspended:
+        raise Conflict("The instance is suspended by the operator", code="instance_suspended")
 
 
 def dedupe_value(trigger: WebhookTrigger, root: Mapping[str, Any]) -> str | None:

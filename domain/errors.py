@@ -57,7 +57,13 @@ class Gone(Rejected):
 
 
 class Unauthenticated(Rejected):
+    """`reason` goes into an instance's log only: a caller is not told which part was wrong."""
+
     code = "unauthenticated"
+
+    def __init__(self, message: str, *, code: str | None = None, reason: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.reason = reason
 
 
 class Forbidden(Rejected):

@@ -10,6 +10,7 @@ from domain.durations import parse_duration
 
 MIN_DELAY = timedelta(seconds=1)  # Temporal spaces the runs of one workflow id by a second.
 MAX_DELAY = timedelta(hours=24)
+CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 class Status(StrEnum):
@@ -59,6 +60,11 @@ class RetryRule:
         wanted = timedelta(seconds=max(seconds, retry_after or 0.0))
         return min(max(wanted, MIN_DELAY), MAX_DELAY)
 
+    def repeats(self, attempt: int, *, transient: bool, permanent: bool) -> bool:
+        """Whether another attempt follows the one that has failed so."""
+        wanted = transient or not self.transient_only
+        return wanted and not permanent and attempt < self.max_attempts
+
 
 def retry_rule(retry: Retry | None) -> RetryRule:
     if retry is None or retry.retries == 0:
@@ -80,8 +86,7 @@ def scheduled_execution_id(schedule_id: str, nominal: datetime) -> str:
 
 
 def crockford(number: int, length: int) -> str:
-    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
-    digits = [alphabet[(number >> shift) & 31] for shift in range(5 * (length - 1), -1, -5)]
+    digits = [CROCKFORD[(number >> shift) & 31] for shift in range(5 * (length - 1), -1, -5)]
     return "".join(digits)
 
 

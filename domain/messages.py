@@ -11,11 +11,43 @@ from domain.executions import RetryRule
 
 EXECUTION_WORKFLOW = "Execution"
 DEPLOY_WORKFLOW = "DeployInstance"
+DEPLOY_FLOWS_WORKFLOW = "DeployFlows"
+DRAIN_WORKFLOW = "DrainInstance"
 DELETE_WORKFLOW = "DeleteInstance"
 DELETE_CUSTOMER_WORKFLOW = "DeleteCustomer"
+UPGRADE_WORKFLOW = "UpgradeInstances"
+REPLAY_WORKFLOW = "ReplayExecutions"
 UPKEEP_WORKFLOW = "Upkeep"
+ROTATE_WORKFLOW = "RotateKeys"
+RETENTION_WORKFLOW = "Retention"
+USAGE_WORKFLOW = "Usage"
+RECONCILE_WORKFLOW = "Reconcile"
+WATCH_WORKFLOW = "Watch"
+QUEUE_WORKFLOW = "FlowQueue"
+DELIVER_WORKFLOW = "Deliver"
+LOG_STREAM_WORKFLOW = "LogStream"
 DELIVERY_SIGNAL = "delivery"
+UPGRADE_SIGNAL = "look"
+REPLAY_SIGNAL = "look"
+QUEUE_SIGNAL = "look"
+TURN_SIGNAL = "turn"
+LOG_STREAM_SIGNAL = "look"
 UPKEEP_SCHEDULE = "flowgraft-upkeep"
+WATCH_SCHEDULE = "flowgraft-watch"
+
+
+def deploy_workflow_id(instance_id: str) -> str:
+    """One for all deploys of an instance: Temporal sees to it that one runs at a time."""
+    return f"deploy-{instance_id}"
+
+
+def queue_workflow_id(instance_flow_id: str) -> str:
+    return f"queue_{instance_flow_id}"
+
+
+def watch_queue(task_queue: str) -> str:
+    """Of sweeps for monitors and of what is sent: they go on when nobody works on the flows."""
+    return f"{task_queue}-watch"
 
 
 @dataclass
@@ -99,6 +131,7 @@ class Opened:
     resume_from: str | None = None  # a replay from the failed step: whose outputs are kept
     local_first: list[str] = field(default_factory=list)  # keys of steps expected to be short
     instance_flow_id: str = ""
+    parked: bool = False  # its next attempt waits for a slot of its queue, until the signal `turn`
 
 
 @dataclass
@@ -157,6 +190,7 @@ class DeployInput:
     instance_id: str
     job_id: str
     principal: str
+    version_id: str = ""  # moves the instance to this version, if it can be deployed; empty: the one it has
 
 
 @dataclass
@@ -165,6 +199,52 @@ class DeployResult:
     version: int
     webhook_urls: dict[str, str] = field(default_factory=dict)
     deploy_executions: list[str] = field(default_factory=list)
+    once_executions: list[str] = field(default_factory=list)  # of schedules that fire once, unless they are held
+
+
+@dataclass
+class DeployFlowsInput:
+    """What follows a deploy that stands already."""
+
+    instance_id: str
+    job_id: str
+    result: DeployResult
+
+
+@dataclass
+class FlowOutcome:
+    """How the execution of a deploy-trigger flow is, or how it has ended."""
+
+    execution_id: str
+    flow: str
+    status: str
+    error: Failure | None = None
+
+
+@dataclass
+class DeployFlowsReport:
+    ended: bool
+    outcomes: list[FlowOutcome] = field(default_factory=list)
+
+
+@dataclass
+class DrainInput:
+    """`up_to`: the hold number of the pause that has ended; what is held under a later one came in afterwards."""
+
+    instance_id: str
+    job_id: str
+    principal: str
+    rate_per_second: float
+    keep: str
+    up_to: int
+    sifted: bool = False  # what is not kept has been discarded
+
+
+@dataclass
+class Drained:
+    """`over`: nothing is held any more, or the instance was paused again."""
+
+    over: bool
 
 
 @dataclass
@@ -182,6 +262,35 @@ class DeletePlan:
 
     remove_executions: list[str] = field(default_factory=list)
     instance_ids: list[str] = field(default_factory=list)
+    more: bool = False  # of its instances than are named here
+
+
+@dataclass
+class RotateInput:
+    """A rotation of keys, and how far it is: it continues as new with what it has done."""
+
+    job_id: str
+    primary: str  # the key of the ring that everything shall be under
+    data_keys: bool = False  # new data keys too
+    customer_id: str | None = None  # this customer's data key and nothing else
+    began_at: str = ""  # RFC 3339: data keys from before then are replaced
+    stages: list[str] = field(default_factory=list)  # empty: not planned yet
+    at: int = 0
+    cursor: str = ""  # within the stage
+    round: int = 1
+    done: int = 0
+    failed: int = 0  # values that cannot be decrypted
+    kept: int = 0  # replaced data keys that values are still under
+
+
+@dataclass
+class RotateBatch:
+    """`cursor` empty: the stage is over."""
+
+    cursor: str
+    done: int = 0
+    failed: int = 0
+    kept: int = 0
 
 
 @dataclass
@@ -190,6 +299,137 @@ class JobEnd:
     state: str
     failure: Failure | None = None
     result: dict[str, Any] | None = None
+    stage: str | None = None
+
+
+@dataclass
+class UpgradeInput:
+    job_id: str
+    position: int = 0  # up to here an earlier run of the workflow has come
+
+
+@dataclass
+class UpgradePlan:
+    """`ring_ends`: the position of each ring's last item. `stopped`: it is being rolled back, and why."""
+
+    proceed: bool
+    ring_ends: list[int] = field(default_factory=list)
+    rings_passed: int = 0
+    rate_per_second: float | None = None
+    stop_at_failure_percent: float | None = None
+    min_executions: int = 1
+    watch_seconds: float = 0.0
+    stopped: Failure | None = None
+
+
+@dataclass
+class UpgradeItem:
+    job_id: str
+    position: int
+
+
+@dataclass
+class UpgradeRing:
+    job_id: str
+    ring: int
+
+
+@dataclass
+class ItemClaim:
+    """`verdict`: `settled`, nothing is left to do; `wait`, people want no more of it for now; `deploy`, as follows."""
+
+    verdict: str
+    deploy: DeployInput | None = None
+
+
+@dataclass
+class ItemOutcome:
+    item: UpgradeItem
+    failure: Failure | None = None
+
+
+@dataclass
+class UpgradeSight:
+    """What people want now, and how the executions of the `running` instances upgraded so far have ended."""
+
+    wish: str
+    running: int = 0
+    ended: int = 0
+    failed: int = 0
+
+
+@dataclass
+class UpgradeStop:
+    job_id: str
+    failure: Failure
+
+
+@dataclass
+class ReplayInput:
+    job_id: str
+    position: int = 0  # up to here an earlier run of the workflow has come
+
+
+@dataclass
+class ReplayPlan:
+    proceed: bool
+    rate_per_second: float = 1.0
+
+
+@dataclass
+class ReplayTurn:
+    job_id: str
+    position: int
+
+
+@dataclass
+class ReplayProgress:
+    """`position`: up to here nothing is pending. `all_begun`: nothing is, anywhere; `over`: the replays have ended,
+    too. `stopped`: too many of them have failed."""
+
+    position: int
+    wish: str
+    all_begun: bool = False
+    over: bool = False
+    stopped: Failure | None = None
+
+
+@dataclass
+class LogStreamInput:
+    stream_id: str
+
+
+@dataclass
+class LogStreamLook:
+    """`over`: the stream is gone or disabled. Else there is more to send, or may be, after so many seconds."""
+
+    over: bool = False
+    again_in_seconds: float = 0.0
+
+
+@dataclass
+class QueueInput:
+    instance_flow_id: str
+
+
+@dataclass
+class QueueStart:
+    """An execution that has a slot: what its start needs, as `activities/handover.py` has it."""
+
+    execution_id: str
+    given: ExecutionInput
+    attributes: dict[str, str]
+    customer_id: str
+    summary: str
+    details: str
+    parked: bool = False  # it has begun before: its workflow waits to be told
+
+
+@dataclass
+class QueueTurn:
+    begun: list[QueueStart] = field(default_factory=list)
+    more: bool = False  # free slots may be left
+    over: bool = True  # nothing waits that may begin some time soon
 
 
 @dataclass
@@ -198,3 +438,59 @@ class SweepReport:
     checked: int = 0
     mended: int = 0
     failed: int = 0
+
+
+@dataclass
+class RetentionInput:
+    kind: str  # domain Kind: the first one that is looked at
+    now: str  # RFC 3339
+    after: str = ""  # where it goes on within the kind
+    removed: dict[str, int] = field(default_factory=dict)  # until now, by kind
+
+
+@dataclass
+class RetentionReport:
+    kind: str
+    after: str
+    removed: dict[str, int]
+    done: bool = False
+
+
+@dataclass
+class UsageReport:
+    hours: int = 0  # counted anew
+    settled: int = 0  # of them, for good
+    checked: int = 0  # whether their books balance
+    imbalance: int = 0  # of all hours that are known
+
+
+@dataclass
+class ReconcileReport:
+    looked_at: int = 0  # workflows
+    differences: dict[str, int] = field(default_factory=dict)  # by kind
+    failed: int = 0  # that could not be mended now
+
+
+@dataclass
+class WatchInput:
+    look: bool = True  # for what is slow, overdue or piling up; else only what was announced is told
+
+
+@dataclass
+class WatchReport:
+    told: int = 0  # facts
+    found: int = 0  # by looking
+    started: int = 0  # messages on their way
+    failed: int = 0
+
+
+@dataclass
+class DeliverInput:
+    delivery_id: str
+
+
+@dataclass
+class Delivered:
+    """`wait_seconds`: until the next attempt; None: there is none."""
+
+    wait_seconds: float | None = None

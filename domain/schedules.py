@@ -1,12 +1,9 @@
-"""Cron expressions, time zones and the value of a schedule's configuration field."""
+"""Cron expressions and time zones."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
-from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
@@ -21,12 +18,6 @@ _HORIZON = [_START + timedelta(days=day) for day in range(YEARS * 365 + 1)]
 _PART = r"[0-9]{1,4}|[A-KM-Z]{3}|JUL"
 _FIELD = rf"(\*|({_PART})(-({_PART}))?)(/[0-9]{{1,4}})?"
 _FIELDS = re.compile(rf"\s*{_FIELD}(,{_FIELD})*(\s+{_FIELD}(,{_FIELD})*){{4}}\s*", re.ASCII)
-
-
-@dataclass(frozen=True)
-class ScheduleValue:
-    cron: str
-    time_zone: str = "UTC"
 
 
 def check_cron(text: str) -> str | None:
@@ -50,28 +41,6 @@ def check_time_zone(name: str) -> str | None:
         return None
     hint = nearest(name, _time_zones())
     return f"{truncate(name, 60)} is no time zone" + (f"; did you mean {hint}?" if hint else "")
-
-
-def check_schedule(value: Any) -> str | None:
-    """`{cron, time_zone?}`; a null cron means none."""
-    if not isinstance(value, dict):
-        return "a schedule is an object of cron and time_zone"
-    if unknown := sorted(str(key) for key in value.keys() - {"cron", "time_zone"}):
-        return f"unknown key {truncate(unknown[0], 60)}: a schedule is an object of cron and time_zone"
-    cron, time_zone = value.get("cron"), value.get("time_zone")
-    if cron is not None and not isinstance(cron, str):
-        return "cron must be text"
-    if time_zone is not None and not isinstance(time_zone, str):
-        return "time_zone must be text"
-    wrong_zone = None if time_zone is None else check_time_zone(time_zone)
-    return (check_cron(cron) if cron is not None else None) or wrong_zone
-
-
-def schedule_value(value: Mapping[str, Any] | None) -> ScheduleValue | None:
-    """Of a value that `check_schedule` accepts; None means that nothing is scheduled."""
-    if value is None or value.get("cron") is None:
-        return None
-    return ScheduleValue(value["cron"], value.get("time_zone") or "UTC")
 
 
 def next_runs(cron: str, time_zone: str, after: datetime, count: int = 3) -> list[datetime]:

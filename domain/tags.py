@@ -20,6 +20,11 @@ def evaluate_tags(tags: Mapping[str, str], roots: Mapping[str, Any]) -> dict[str
     return found
 
 
+def evaluate_text(template: str, roots: Mapping[str, Any]) -> str:
+    """A single one of them; empty when the value is absent."""
+    return as_text(_value(template, roots))
+
+
 def as_text(value: Any) -> str:
     if value is None:
         return ""

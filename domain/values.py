@@ -95,6 +95,15 @@ def parse_template(text: str) -> Parts:
     return _cached_template(text) if len(text) <= _LONGEST_CACHED else _scan_template(text)
 
 
+def config_key(text: str) -> str | None:
+    """The key, if the text is one `{{ config.key }}` and nothing else. Raises PathSyntax."""
+    parts = parse_template(text)
+    path = parts[0] if len(parts) == 1 else None
+    if not isinstance(path, Path) or path.root != "config" or len(path.segments) != 1:
+        return None
+    return str(path.segments[0])
+
+
 def paths_in(value: Any) -> Iterator[tuple[Location, Path]]:
     """All paths of a nested value in reading order; raises PathSyntax with its location."""
     pending: list[tuple[Location, Any]] = [((), value)]

@@ -1,7 +1,6 @@
 """The Temporal payload codec: history holds ciphertext only, and a reference where a payload is large."""
 
 from collections.abc import Sequence
-from copy import copy
 from typing import Any, Protocol, Self
 
 from google.protobuf import json_format
@@ -19,6 +18,7 @@ from temporalio.converter import (
 
 from domain.errors import MalformedBody
 from runtime.crypto import DecryptionFailed, Keyring
+from runtime.messages import MessageConverter
 
 INLINE_LIMIT = 64 * 1024  # bytes of the serialized payload; the server refuses 2 MB and bloats long before
 ENCRYPTED = b"binary/encrypted"
@@ -92,7 +92,12 @@ class EncryptingCodec(PayloadCodec, WithSerializationContext):
         return Payload(metadata={"encoding": encoding, "encryption-key-id": key_id}, data=data)
 
     def _blob_context(self, blob_id: str) -> str:
-        return f"{self._context}/{blob_id}"
+        return blob_context(self._namespace, blob_id)
+
+
+def blob_context(namespace: str, blob_id: str) -> str:
+    """The associated data of an encrypted blob."""
+    return f"temporal/{namespace}/{blob_id}"
 
 
 class EncryptingConverter(DataConverter):
@@ -100,14 +105,15 @@ class EncryptingConverter(DataConverter):
 
     def with_context(self, context: SerializationContext) -> Self:
         assert isinstance(self.payload_codec, EncryptingCodec)
-        bound = copy(self)
-        object.__setattr__(bound, "payload_codec", self.payload_codec.with_context(context))
+        bound = object.__new__(type(self))
+        vars(bound).update(vars(self), payload_codec=self.payload_codec.with_context(context))
         return bound
 
 
 def data_converter(keyring: Keyring, namespace: str, blobs: BlobStore) -> DataConverter:
     """Encrypts payloads and also the message and the stack trace of failures."""
     return EncryptingConverter(
+        payload_converter_class=MessageConverter,
         payload_codec=EncryptingCodec(keyring, namespace, blobs),
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )
@@ -141,4 +147,4 @@ def _parse(plain: bytes) -> Payload:
     try:
         return Payload.FromString(plain)
     except DecodeError:
-        raise DecryptionFailed("the decrypted value is not a payload") from None
+        raise DecryptionFailed("The decrypted value is not a payload.") from None

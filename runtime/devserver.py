@@ -226,7 +226,7 @@ async def _accepts(port: int) -> bool:
     return True
 
 
-def die_with_parent() -> Callable[[], None] | None:
+def die_with_parent(how: signal.Signals = signal.SIGKILL) -> Callable[[], None] | None:
     """For Linux: a function for the child, between fork and exec, that only calls what is loaded already."""
     if sys.platform != "linux":
         return None
@@ -234,7 +234,7 @@ def die_with_parent() -> Callable[[], None] | None:
     parent = os.getpid()
 
     def ask_kernel() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(PR_SET_PDEATHSIG, how)
         if os.getppid() != parent:  # it died before we asked
             os._exit(1)
 

@@ -1,5 +1,6 @@
 """Identifiers that sort by the time they were made, and secrets that cannot be guessed."""
 
+import base64
 import secrets
 import threading
 import time
@@ -36,6 +37,11 @@ def new_secret(nbytes: int = 32) -> str:
     """Random letters and digits carrying at least `nbytes` bytes of randomness, of a fixed length."""
     length = -(-nbytes * 8_000 // 5_954)  # log2(62) is 5.9542
     return "".join(secrets.choice(BASE62) for _ in range(length))
+
+
+def new_signing_secret() -> str:
+    """As Standard Webhooks writes it: `whsec_` and 32 random bytes in base64."""
+    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
 def _digits(number: int, alphabet: str, length: int) -> str:

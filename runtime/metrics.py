@@ -93,6 +93,12 @@ STEP_ATTEMPTS = Counter(
     ["component", "action", "outcome"],
     registry=REGISTRY,
 )
+TOKEN_REQUESTS = Counter(
+    "flowgraft_token_requests_total",
+    "Renewals of OAuth tokens: `renewed`, `passing` (may be tried again), or the code of what was refused",
+    ["outcome"],
+    registry=REGISTRY,
+)
 STEP_SECONDS = Histogram(
     "flowgraft_step_duration_seconds",
     "How long one try of a step took, its record not included",
@@ -105,6 +111,26 @@ SCHEDULE_LAG_SECONDS = Histogram(
     "From a schedule's nominal time to when its execution was opened",
     ["integration", "flow"],
     buckets=LAG_BUCKETS,
+    registry=REGISTRY,
+)
+
+
+REMOVED = Counter(
+    "flowgraft_removed_total",
+    "What was removed because it is kept no longer: executions, payloads, step outputs (by execution), log lines",
+    ["kind"],
+    registry=REGISTRY,
+)
+DIFFERENCES = Counter(
+    "flowgraft_reconcile_differences_total",
+    "Executions of which the ledger and Temporal said different things; each was mended. The budget is 0",
+    ["kind"],
+    registry=REGISTRY,
+)
+IMBALANCE = Gauge(
+    "flowgraft_conservation_imbalance",
+    "Accepted executions that are neither ended nor in flight nor held, as last counted: every API process says the "
+    "same, so take the maximum. 0 when the books balance",
     registry=REGISTRY,
 )
 

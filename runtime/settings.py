@@ -9,6 +9,7 @@ import binascii
 import os
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,10 +19,14 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from domain.retention import Retention
+from runtime.smtp import parse_smtp
+
 PREFIX = "FLOWGRAFT_"
-FROM_FILE = ("database_url", "bootstrap_api_key", "encryption_keys")
+FROM_FILE = ("database_url", "bootstrap_api_key", "encryption_keys", "smtp_url")
 DATABASE_SCHEMES = ("sqlite+aiosqlite://", "postgresql+psycopg://")
 BOOTSTRAP_KEY_LENGTH = 24
+LONGEST_KEPT = 36_500.0  # days
 
 Network = IPv4Network | IPv6Network
 
@@ -61,10 +66,19 @@ class Settings(BaseSettings):
     encryption_keys: SecretStr | None = None  # id:base64,… the first is primary
     public_url: str = "http://127.0.0.1:8700"
     allowed_networks: Annotated[tuple[Network, ...], NoDecode] = ()  # what steps may reach besides the internet
+    allowed_redirect_origins: Annotated[tuple[str, ...], NoDecode] = ()  # where authorising may lead back to
+    smtp_url: SecretStr | None = None  # smtp://user:password@host:587?tls=starttls
+    smtp_from: str | None = None  # the sender of e-mails
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)  # without one the API serves /metrics itself
     metrics_host: str = "127.0.0.1"  # where that port listens
     commit: str = "unknown"  # what this was built from; the image sets it
+    retention_execution_days: float = Field(default=14.0, gt=0, le=LONGEST_KEPT)
+    retention_payload_days: float = Field(default=14.0, gt=0, le=LONGEST_KEPT)
+    retention_step_output_days: float = Field(default=14.0, gt=0, le=LONGEST_KEPT)
+    retention_log_days: float = Field(default=14.0, gt=0, le=LONGEST_KEPT)
+    retention_unresolved_days: float = Field(default=30.0, gt=0, le=LONGEST_KEPT)  # failed, and no replay succeeded
+    max_streams: int = Field(default=200, ge=0)  # of live updates, in one process
     task_queue: str = "flowgraft"
     workflow_sandbox: bool = False
     temporal_ui_url: str | None = None  # for links
@@ -80,6 +94,16 @@ class Settings(BaseSettings):
         if self.encryption_keys is None:
             raise SettingsInvalid(f"{PREFIX}ENCRYPTION_KEYS is not set: data is never stored unencrypted")
         return _parse_keys(self.encryption_keys.get_secret_value())
+
+    @property
+    def retention(self) -> Retention:
+        return Retention(
+            executions=timedelta(days=self.retention_execution_days),
+            payloads=timedelta(days=self.retention_payload_days),
+            step_outputs=timedelta(days=self.retention_step_output_days),
+            logs=timedelta(days=self.retention_log_days),
+            unresolved=timedelta(days=self.retention_unresolved_days),
+        )
 
     @field_validator("database_url")
     @classmethod
@@ -101,6 +125,20 @@ class Settings(BaseSettings):
         if keys is not None:
             _parse_keys(keys.get_secret_value())
         return keys
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server_can_be_parsed(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            parse_smtp(url.get_secret_value())
+        return url
+
+    @field_validator("smtp_from")
+    @classmethod
+    def _sender_is_an_address(cls, sender: str | None) -> str | None:
+        if sender is not None and not re.fullmatch(r"[^\x00-\x1f\x7f]*\S@[^\s@]+", sender):
+            raise ValueError("must be such as alerts@example.com or Flowgraft <alerts@example.com>")
+        return sender
 
     @field_validator("public_url", "temporal_ui_url")
     @classmethod
@@ -127,6 +165,16 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(_network(text.strip()) for text in value.split(",") if text.strip())
+
+    @field_validator("allowed_redirect_origins", mode="before")
+    @classmethod
+    def _origins_are_split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        origins = tuple(_http_url(text.strip()) for text in value.split(",") if text.strip())
+        if any(urlsplit(origin).path for origin in origins):
+            raise ValueError("must be origins: scheme, host and port only, separated by commas")
+        return origins
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -38,6 +38,7 @@ SEARCH_ATTRIBUTES = (
     REPLAY_OF,
 )
 
+RETENTION = timedelta(days=14)  # of histories that have ended
 USABLE_WITHIN = 30.0  # seconds; the servers' caches live up to a minute, mostly it takes two
 REFUSALS = frozenset({RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.UNIMPLEMENTED})
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store.data_keys import DataKeys
 from store.dialect import affected, contains_text, has_labels
 from store.paging import Page, paged
-from store.tables import CustomerRow, InstanceRow
+from store.tables import ConnectionRow, CustomerRow, InstanceRow, OAuthStateRow
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,22 @@ class Customers:
         query = select(CustomerRow).where(*_conditions(self.session, wanted))
         return (await self.session.scalars(paged(query, CustomerRow.id, page))).all()
 
-    async def instance_ids(self, customer_id: str) -> Sequence[str]:
+    async def instance_ids(self, customer_id: str, limit: int) -> Sequence[str]:
         query = select(InstanceRow.id).where(InstanceRow.customer_id == customer_id).order_by(InstanceRow.id)
-        return (await self.session.scalars(query)).all()
+        return (await self.session.scalars(query.limit(limit))).all()
+
+    async def mark_instances(self, customer_id: str) -> Sequence[str]:
+        """They are being deleted, with their customer. Ids of those that were not before."""
+        of_customer = update(InstanceRow).where(InstanceRow.customer_id == customer_id, ~InstanceRow.deleting)
+        marked = of_customer.values(deleting=True).returning(InstanceRow.id)
+        return (await self.session.scalars(marked)).all()
 
     async def delete(self, customer_id: str) -> bool:
+        """With its reusable connections and its data keys; its instances are gone already."""
+        await DataKeys(self.session).delete_of(customer_id)
+        owned = select(ConnectionRow.id).where(ConnectionRow.customer_id == customer_id)
+        await self.session.execute(delete(OAuthStateRow).where(OAuthStateRow.connection_id.in_(owned)))
+        await self.session.execute(delete(ConnectionRow).where(ConnectionRow.customer_id == customer_id))
         return bool(affected(await self.session.execute(delete(CustomerRow).where(CustomerRow.id == customer_id))))
 
 

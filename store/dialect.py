@@ -1,6 +1,7 @@
 """Where SQLite and PostgreSQL differ, for all queries: conflict clauses and lists in JSON columns."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast
 
@@ -15,24 +16,38 @@ from sqlalchemy import (
     extract,
     func,
     literal,
+    literal_column,
     select,
     type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from store.tables import Base
+from store.types import UtcDateTime
 
 Values = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
+def connection_of(session: AsyncSession) -> AsyncConnection:
+    """What a session stands on, for the few statements that every execution makes: they skip the session, which costs
+    several times what they do. What it holds unflushed they do not see."""
+    return cast(AsyncConnection, session.bind)
+
+
 def dialect_of(session: AsyncSession) -> str:
-    return session.get_bind().dialect.name
+    return connection_of(session).dialect.name
 
 
 def table_of(row: type[Base]) -> Table:
     return cast(Table, row.__table__)
+
+
+def values_of(row: Base) -> dict[str, Any]:
+    """The columns that a new row has been given."""
+    columns = row.__table__.columns
+    return {name: value for name, value in vars(row).items() if name in columns}
 
 
 def affected(result: Result[Any]) -> int:
@@ -49,7 +64,7 @@ async def insert_ignore(session: AsyncSession, row: type[Base], values: Values, 
 
 
 async def upsert(
-    session: AsyncSession,
+    session: AsyncSession | AsyncConnection,
     row: type[Base],
     values: Values,
     index_elements: Sequence[str],
@@ -64,8 +79,24 @@ async def upsert(
     if not values:
         return 0
     given = values if isinstance(values, Mapping) else values[0]
-    statement = _upsert(dialect_of(session), row, tuple(given), tuple(index_elements), where)
+    dialect = dialect_of(session) if isinstance(session, AsyncSession) else session.dialect.name
+    statement = _upsert(dialect, row, tuple(given), tuple(index_elements), where)
     return affected(await session.execute(statement, values))
+
+
+async def increase(
+    session: AsyncSession,
+    row: type[Base],
+    values: Sequence[Mapping[str, Any]],
+    index_elements: Sequence[str],
+    name: str,
+) -> None:
+    """Insert, or add what `values` say of the column `name` to what is there."""
+    if not values:
+        return
+    statement = _insert(session, row)
+    added = {name: table_of(row).c[name] + statement.excluded[name]}
+    await session.execute(statement.on_conflict_do_update(index_elements=list(index_elements), set_=added), values)
 
 
 def contains_text(column: ColumnElement[Any] | InstrumentedAttribute[Any], text: str) -> ColumnElement[bool]:
@@ -90,6 +121,13 @@ def seconds_between(
         return type_coerce(extract("epoch", end - start), Float)
     # A day count is exact to some 50 microseconds only: unrounded, 90 seconds would fall short of 90.
     return func.round((func.julianday(end) - func.julianday(start)) * 86400.0, 3, type_=Float)
+
+
+def truncated_to_hour(session: AsyncSession, column: InstrumentedAttribute[Any]) -> ColumnElement[datetime]:
+    """In UTC. Without parameters, so that it may be grouped by."""
+    if dialect_of(session) == "postgresql":
+        return func.date_trunc(literal_column("'hour'"), column, literal_column("'UTC'"), type_=UtcDateTime())
+    return func.strftime(literal_column("'%Y-%m-%d %H:00:00'"), column, type_=UtcDateTime())
 
 
 def _sqlite_has(column: InstrumentedAttribute[list[str]], label: str) -> ColumnElement[bool]:

@@ -4,17 +4,19 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from sqlite3 import Error as SqliteError
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import URL, Connection, PrimaryKeyConstraint, UniqueConstraint, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm.session import JoinTransactionMode
 
 from domain.errors import Unavailable
 from store import inline
 from store.tables import Base
+from store.turns import Turns
 
 # Primary result codes of SQLite that pass by themselves or by an operator's hand: BUSY, LOCKED, IOERR, FULL, CANTOPEN,
 # PROTOCOL. Its OperationalError also covers wrong SQL, which is a bug and stays loud.
@@ -35,30 +37,37 @@ class Database:
         self.url = url
         self.dialect = parsed.get_backend_name()
         engines = _sqlite_engines if self.dialect == "sqlite" else _postgres_engines
-        self._engines = engines(parsed)
-        self._writing = async_sessionmaker(self._engines.writer, expire_on_commit=False)
-        self._reading = async_sessionmaker(self._engines.reader, expire_on_commit=False, autoflush=False)
-        self._glancing = async_sessionmaker(self._engines.glancer, expire_on_commit=False, autoflush=False)
+        self.engines = engines(parsed)
+        writer = self.engines.writer
+        self._turns = Turns(writer) if self.dialect == "sqlite" else None
+        self._write = self._turns.take if self._turns else writer.begin
+        self._join: JoinTransactionMode = "create_savepoint" if self._turns else "rollback_only"
+        self.info: dict[str, Any] = {}  # what this process has put beside it, found as `session.info`
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Commits on a clean exit, rolls back on an error. On SQLite one writer at a time: never nest two."""
         with _unavailable():
-            async with self._writing.begin() as session:
+            async with (
+                self._write() as connection,
+                _session(connection, self.info, autoflush=True, join_transaction_mode=self._join) as session,
+            ):
                 yield session
+                if session.in_transaction():
+                    await session.commit()  # flushes; the connection's transaction is not the session's to end
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncSession]:
         """Reads one state of the database, that of the first query. The database refuses writes."""
         with _unavailable():
-            async with self._reading() as session:
+            async with self.engines.reader.connect() as connection, _session(connection) as session:
                 yield session
 
     @asynccontextmanager
     async def glance(self) -> AsyncIterator[AsyncSession]:
         """For a few rows by key, outside any transaction: each query sees what is committed by then."""
         with _unavailable():
-            async with self._glancing() as session:
+            async with self.engines.glancer.connect() as connection, _session(connection) as session:
                 yield session
 
     async def ping(self) -> None:
@@ -67,7 +76,9 @@ class Database:
             await session.execute(text("SELECT 1"))
 
     async def dispose(self) -> None:
-        for engine in self._engines:
+        if self._turns:
+            await self._turns.settle()
+        for engine in self.engines:
             await engine.dispose()
 
 
@@ -157,6 +168,25 @@ def _postgres_engines(url: URL) -> Engines:
     )
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return Engines(writer, reader, writer.execution_options(isolation_level="AUTOCOMMIT"))
+
+
+@asynccontextmanager
+async def _session(
+    connection: AsyncConnection,
+    info: dict[str, Any] | None = None,
+    *,
+    autoflush: bool = False,
+    join_transaction_mode: JoinTransactionMode = "conditional_savepoint",
+) -> AsyncIterator[AsyncSession]:
+    """One that nobody asks anything costs next to nothing: see `dialect.connection_of`."""
+    session = AsyncSession(
+        connection, expire_on_commit=False, autoflush=autoflush, join_transaction_mode=join_transaction_mode, info=info
+    )
+    try:
+        yield session
+    finally:
+        if session.in_transaction():
+            await session.close()
 
 
 @contextmanager

@@ -1,12 +1,30 @@
-"""Every query about events: who did what to an instance, and when."""
+"""Every query about events: who did what, and when."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store.dialect import insert_ignore
 from store.paging import Page, paged
 from store.tables import EventRow
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    """Several values of one name are alternatives, names are combined. An action may be a noun: `instance` is
+    `instance.created`, `instance.deployed` and so on."""
+
+    principals: Sequence[str] = ()
+    actions: Sequence[str] = ()
+    object_ids: Sequence[str] = ()
+    instance_ids: Sequence[str] = ()
+    customer_ids: Sequence[str] = ()
+    after: datetime | None = None
+    before: datetime | None = None
 
 
 class Events:
@@ -16,6 +34,31 @@ class Events:
     def add(self, row: EventRow) -> None:
         self.session.add(row)
 
-    async def list(self, instance_id: str, page: Page) -> Sequence[EventRow]:
-        query = select(EventRow).where(EventRow.instance_id == instance_id)
+    async def add_once(self, values: dict[str, Any]) -> bool:
+        """False: one of this id is there."""
+        return bool(await insert_ignore(self.session, EventRow, values, ["id"]))
+
+    async def list(self, wanted: EventFilter, page: Page) -> Sequence[EventRow]:
+        query = select(EventRow).where(*_conditions(wanted))
         return (await self.session.scalars(paged(query, EventRow.id, page))).all()
+
+
+def _conditions(wanted: EventFilter) -> list[ColumnElement[bool]]:
+    any_of = (
+        (EventRow.principal, wanted.principals),
+        (EventRow.object_id, wanted.object_ids),
+        (EventRow.instance_id, wanted.instance_ids),
+        (EventRow.customer_id, wanted.customer_ids),
+    )
+    conditions: list[ColumnElement[bool]] = [column.in_(values) for column, values in any_of if values]
+    if wanted.actions:
+        conditions.append(or_(*(_is_action(action) for action in wanted.actions)))
+    if wanted.after is not None:
+        conditions.append(EventRow.at >= wanted.after)
+    if wanted.before is not None:
+        conditions.append(EventRow.at < wanted.before)
+    return conditions
+
+
+def _is_action(action: str) -> ColumnElement[bool]:
+    return EventRow.action == action if "." in action else EventRow.action.startswith(f"{action}.", autoescape=True)

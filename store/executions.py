@@ -1,17 +1,18 @@
 """Every query about executions: acceptance, the moves of a status, what upkeep looks for, lists."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, exists, insert, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from domain.executions import OPEN, TERMINAL, Status
-from store.dialect import contains_text, seconds_between
-from store.paging import Page
+from domain.ids import first_id
+from store.dialect import connection_of, contains_text, seconds_between, table_of, values_of
+from store.paging import Page, paged
 from store.tables import (
     CustomerRow,
     DeploymentRow,
@@ -60,6 +61,74 @@ class ExecutionView:
     flow_name: str
 
 
+class Opening(NamedTuple):
+    """An execution, as far as opening it asks, with the names of its instance and customer."""
+
+    id: str
+    instance_flow_id: str
+    instance_id: str
+    customer_id: str
+    deployment_id: str
+    status: str
+    trigger: str
+    payload_id: str | None
+    queue_key: str | None
+    resume_from: str | None
+    started_at: datetime | None
+    handed_over_at: datetime | None
+    instance_name: str
+    customer_name: str
+    customer_external_id: str | None
+
+
+class Moved(NamedTuple):
+    """What a change of status tells of the execution."""
+
+    id: str
+    instance_flow_id: str
+    instance_id: str
+    customer_id: str
+    trigger: str
+    is_test: bool
+    started_at: datetime | None
+    unique_key: str | None
+    queue_key: str | None
+    root_id: str | None
+
+
+CLOCKS_DIFFER = timedelta(minutes=5)  # at most, between who accepts an execution and who begins or ends it
+FAR = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+class Standing(NamedTuple):
+    """How an execution stands, for who compares it with Temporal."""
+
+    id: str
+    status: str
+    ended_at: datetime | None
+    check_after: datetime | None
+
+
+# As in the tables, word for word: SQLite uses a partial index only where the query says its very condition.
+UNRESOLVED: ColumnElement[bool] = literal_column(
+    "executions.status = 'failed' AND executions.replay_of IS NULL AND executions.resolved_at IS NULL"
+)
+TABLE = table_of(ExecutionRow)
+INSERT, INSERT_PAYLOAD = insert(TABLE), insert(table_of(PayloadRow))
+OPENING = (
+    select(
+        *(TABLE.c[name] for name in Opening._fields[:12]),
+        InstanceRow.name.label("instance_name"),
+        CustomerRow.name.label("customer_name"),
+        CustomerRow.external_id.label("customer_external_id"),
+    )
+    .join(InstanceRow, InstanceRow.id == TABLE.c.instance_id)
+    .join(CustomerRow, CustomerRow.id == TABLE.c.customer_id)
+    .where(TABLE.c.id == bindparam("execution_id"))
+    .with_for_update(of=TABLE)
+)
+
+
 @dataclass(frozen=True)
 class Acceptance:
     """What one transaction writes: after its commit the delivery cannot be lost."""
@@ -74,10 +143,12 @@ class Executions:
         self.session = session
 
     async def accept(self, acceptance: Acceptance) -> None:
-        if acceptance.payload is not None:
-            self.session.add(acceptance.payload)
-        self.session.add(acceptance.execution)
+        """The rows are written as they are: they do not become the session's."""
         await self.session.flush()
+        connection = connection_of(self.session)
+        if acceptance.payload is not None:
+            await connection.execute(INSERT_PAYLOAD, values_of(acceptance.payload))
+        await connection.execute(INSERT, values_of(acceptance.execution))
         execution_id = acceptance.execution.id
         tags = [{"execution_id": execution_id, "key": key, "value": value} for key, value in acceptance.tags.items()]
         if tags:
@@ -93,6 +164,11 @@ class Executions:
             )
         )
 
+    async def by_dedupe_keys(self, keys: Mapping[str, str]) -> Sequence[ExecutionRow]:
+        """Those that hold one of the keys, given by the flow's id."""
+        found = [await self.by_dedupe_key(flow_id, key) for flow_id, key in keys.items()]
+        return [row for row in found if row is not None]
+
     async def release_dedupe_key(self, execution_id: str) -> None:
         """After its window a key may be claimed again."""
         await self.session.execute(update(ExecutionRow).where(ExecutionRow.id == execution_id).values(dedupe_key=None))
@@ -104,21 +180,25 @@ class Executions:
         rows = await self._views(_views().where(ExecutionRow.id == execution_id))
         return rows[0] if rows else None
 
+    def conditions(self, wanted: ExecutionFilter) -> list[ColumnElement[bool]]:
+        """Of the list, for others that choose executions by its filters."""
+        return _conditions(wanted, self.session)
+
     async def list(self, wanted: ExecutionFilter, page: Page) -> Sequence[ExecutionView]:
-        query = (
-            _views().where(*_conditions(wanted, self.session)).order_by(ExecutionRow.id.desc()).limit(page.limit + 1)
-        )
-        if page.after:
-            query = query.where(ExecutionRow.id < page.after)
-        return await self._views(query)
+        """Newest first. The page is chosen before what stands in other tables is looked up."""
+        chosen = paged(select(ExecutionRow.id).where(*_conditions(wanted, self.session)), ExecutionRow.id, page)
+        ids = (await self.session.scalars(chosen)).all()
+        return await self._views(_views().where(ExecutionRow.id.in_(ids)).order_by(ExecutionRow.id.desc()))
 
     async def pending(self, queued_before: datetime, limit: int) -> Sequence[ExecutionView]:
-        """Accepted and not handed over to Temporal, oldest first."""
+        """Accepted, neither held by a pause nor in a queue, not handed over to Temporal, oldest first."""
         return await self._views(
             _views()
             .where(
                 ExecutionRow.status == Status.QUEUED,
                 ExecutionRow.handed_over_at.is_(None),
+                ExecutionRow.held.is_(None),
+                ExecutionRow.queue_key.is_(None),
                 ExecutionRow.queued_at < queued_before,
             )
             .order_by(ExecutionRow.queued_at)
@@ -154,31 +234,26 @@ class Executions:
         )
         return found is not None
 
-    async def opening(self, execution_id: str) -> tuple[ExecutionRow, InstanceRow, CustomerRow] | None:
-        """An execution, locked, with its instance and customer, in one query."""
-        query = (
-            select(ExecutionRow, InstanceRow, CustomerRow)
-            .join(InstanceRow, InstanceRow.id == ExecutionRow.instance_id)
-            .join(CustomerRow, CustomerRow.id == ExecutionRow.customer_id)
-            .where(ExecutionRow.id == execution_id)
-            .with_for_update(of=ExecutionRow)
-        )
-        found = (await self.session.execute(query)).one_or_none()
-        return None if found is None else (found[0], found[1], found[2])
+    async def any_open_from_before(self, at: datetime) -> bool:
+        query = select(ExecutionRow.id).where(ExecutionRow.ended_at.is_(None), ExecutionRow.queued_at < at)
+        return await self.session.scalar(query.limit(1)) is not None
 
-    async def move(self, execution_id: str, attempt: int, values: dict[str, Any]) -> ExecutionRow | None:
+    async def opening(self, execution_id: str) -> Opening | None:
+        """An execution, locked."""
+        found = (await connection_of(self.session).execute(OPENING, {"execution_id": execution_id})).one_or_none()
+        return None if found is None else Opening._make(found)
+
+    async def change(self, execution_id: str, values: dict[str, Any]) -> None:
+        """Of one that `opening` has locked."""
+        given = values | {"execution_id": execution_id}
+        await connection_of(self.session).execute(_change(tuple(values)), given)
+
+    async def move(self, execution_id: str, attempt: int, values: dict[str, Any]) -> Moved | None:
         """Change an execution that is not terminal and not in a later attempt already. None: nothing changed."""
-        return await self.session.scalar(
-            update(ExecutionRow)
-            .where(
-                ExecutionRow.id == execution_id,
-                ExecutionRow.status.not_in(TERMINAL),
-                ExecutionRow.attempt <= attempt,
-            )
-            .values(**values)
-            .returning(ExecutionRow)
-            .execution_options(synchronize_session=False, populate_existing=True)
-        )
+        given = values | {"execution_id": execution_id, "up_to_attempt": attempt}
+        statement = _change(tuple(values), unless_ended=True)
+        found = (await connection_of(self.session).execute(statement, given)).one_or_none()
+        return None if found is None else Moved._make(found)
 
     async def mark_handed_over(self, execution_ids: Sequence[str], now: datetime, check_after: datetime) -> None:
         await self.session.execute(
@@ -195,6 +270,12 @@ class Executions:
             .values(check_after=check_after)
             .execution_options(synchronize_session=False)
         )
+
+    async def standings(self, execution_ids: Sequence[str]) -> dict[str, Standing]:
+        """By id; one that the ledger does not have is left out."""
+        columns = (ExecutionRow.id, ExecutionRow.status, ExecutionRow.ended_at, ExecutionRow.check_after)
+        rows = await self.session.execute(select(*columns).where(ExecutionRow.id.in_(execution_ids)))
+        return {row.id: Standing(*row) for row in rows}
 
     async def replays(self, execution_id: str) -> Sequence[ExecutionRow]:
         rows = await self.session.scalars(
@@ -223,6 +304,17 @@ class Executions:
 
     async def _views(self, query: Any) -> Sequence[ExecutionView]:
         return [ExecutionView(*row) for row in await self.session.execute(query)]
+
+
+@lru_cache(maxsize=64)
+def _change(columns: tuple[str, ...], *, unless_ended: bool = False) -> Any:
+    """Built once for each set of columns: building costs as much as running."""
+    statement = update(TABLE).where(TABLE.c.id == bindparam("execution_id"))
+    statement = statement.values({name: bindparam(name) for name in columns})
+    if not unless_ended:
+        return statement
+    statement = statement.where(TABLE.c.status.not_in(TERMINAL), TABLE.c.attempt <= bindparam("up_to_attempt"))
+    return statement.returning(*(TABLE.c[name] for name in Moved._fields))
 
 
 def _views() -> Any:
@@ -261,16 +353,18 @@ def _conditions(wanted: ExecutionFilter, session: AsyncSession) -> list[ColumnEl
         conditions.append(ExecutionRow.started_at >= wanted.started_after)
     if wanted.started_before is not None:
         conditions.append(ExecutionRow.started_at < wanted.started_before)
+        # An id is no younger than its execution's start: the list, which goes by ids, need not look before there.
+        conditions.append(ExecutionRow.id < first_id("exec", min(wanted.started_before, FAR) + CLOCKS_DIFFER))
     if wanted.min_duration_seconds is not None:
         conditions.append(
             seconds_between(session, ExecutionRow.started_at, ExecutionRow.ended_at) >= wanted.min_duration_seconds
         )
     if wanted.is_test is not None:
         conditions.append(ExecutionRow.is_test.is_(wanted.is_test))
-    if wanted.originals_only or wanted.unresolved:
+    if wanted.originals_only:
         conditions.append(ExecutionRow.replay_of.is_(None))
     if wanted.unresolved:
-        conditions += [ExecutionRow.status == Status.FAILED, ~_succeeded_later()]
+        conditions.append(UNRESOLVED)
     if wanted.tags:
         conditions.append(_tagged(wanted.tags))
     if wanted.q:
@@ -281,11 +375,6 @@ def _conditions(wanted: ExecutionFilter, session: AsyncSession) -> list[ColumnEl
 def _tagged(tags: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
     pairs = [(ExecutionTagRow.key == key) & (ExecutionTagRow.value == value) for key, value in tags]
     return exists().where(ExecutionTagRow.execution_id == ExecutionRow.id, or_(*pairs))
-
-
-def _succeeded_later() -> ColumnElement[bool]:
-    replay = aliased(ExecutionRow)
-    return exists().where(replay.replay_of == ExecutionRow.id, replay.status == Status.SUCCEEDED)
 
 
 def _matches(text: str) -> ColumnElement[bool]:

@@ -87,6 +87,13 @@ class InlineConnection:
     async def create_function(self, name: str, arguments: int, function: Callable[..., Any], **options: Any) -> None:
         self._conn.create_function(name, arguments, function, **options)
 
+    @property
+    def in_transaction(self) -> bool:
+        return self._conn.in_transaction
+
+    def run(self, statement: str) -> None:
+        self._conn.execute(statement)
+
     async def commit(self) -> None:
         """In a thread, because it waits for the disk; whoever is cancelled meanwhile still waits for its end."""
         if not self._conn.in_transaction:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Update, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.dialect import affected, insert_ignore
+from store.dialect import affected, connection_of, insert_ignore, table_of
+from store.executions import Moved
 from store.paging import Page, paged
 from store.tables import (
     CustomerRow,
@@ -55,9 +57,6 @@ class InstanceFlows:
         found = (await self.session.execute(query)).one_or_none()
         return None if found is None else (found[0], found[1], found[2])
 
-    async def by_token(self, token: str) -> InstanceFlowRow | None:
-        return await self.session.scalar(select(InstanceFlowRow).where(InstanceFlowRow.token == token))
-
     async def of_instance(self, instance_id: str, active_only: bool = True) -> list[InstanceFlowRow]:
         """In definition order."""
         return (await self.of_instances([instance_id], active_only))[instance_id]
@@ -83,6 +82,20 @@ class InstanceFlows:
         query = select(InstanceFlowRow).where(InstanceFlowRow.schedule_dirty).order_by(InstanceFlowRow.id)
         return (await self.session.scalars(query.limit(limit))).all()
 
+    async def scheduled_instances(self, after: str, limit: int) -> Sequence[str]:
+        """Those that have a schedule in Temporal, by id."""
+        query = select(InstanceFlowRow.instance_id).where(InstanceFlowRow.schedule.is_not(None)).distinct()
+        query = query.where(InstanceFlowRow.instance_id > after).order_by(InstanceFlowRow.instance_id).limit(limit)
+        return (await self.session.scalars(query)).all()
+
+    async def scheduled(self, after: str, limit: int) -> Sequence[tuple[InstanceFlowRow, InstanceRow]]:
+        """Flows that Temporal should have a schedule of, by id from there on, with their instances."""
+        query = select(InstanceFlowRow, InstanceRow).join(InstanceRow, InstanceRow.id == InstanceFlowRow.instance_id)
+        query = query.where(InstanceFlowRow.schedule.is_not(None), InstanceFlowRow.active, InstanceFlowRow.id > after)
+        query = query.where(InstanceRow.deployment_id.is_not(None), ~InstanceRow.deleting)
+        rows = await self.session.execute(query.order_by(InstanceFlowRow.id).limit(limit))
+        return [(row[0], row[1]) for row in rows]
+
     async def schedules_synced(self, applied: Sequence[tuple[str, dict[str, Any] | None]]) -> None:
         """Clear the mark of flows, given by id, whose row still has the schedule that Temporal was given."""
         schedules = dict(applied)
@@ -90,13 +103,13 @@ class InstanceFlows:
         for row in await self.session.scalars(query.order_by(InstanceFlowRow.id).with_for_update()):
             row.schedule_dirty = row.schedule != schedules[row.id]
 
-    async def note_ended(self, execution: ExecutionRow, *, failed: bool, at: datetime) -> None:
+    async def note_ended(self, execution: ExecutionRow | Moved, *, failed: bool, at: datetime) -> None:
         """What a flow says about its latest execution. A test changes no failed state."""
         values: dict[str, Any] = {"last_execution_id": execution.id, "last_execution_at": at}
         if not execution.is_test:
             values["failed"] = failed
-        of_flow = update(InstanceFlowRow).where(InstanceFlowRow.id == execution.instance_flow_id)
-        await self.session.execute(of_flow.values(**values))
+        given = values | {"flow_id": execution.instance_flow_id}
+        await connection_of(self.session).execute(_note(tuple(values)), given)
 
     async def open_counts(self, flow_ids: Sequence[str]) -> dict[str, int]:
         """How many executions of each flow have not ended; a flow without any is left out."""
@@ -137,3 +150,10 @@ class InstanceFlows:
 
     async def purge_tombstones(self, before: datetime) -> int:
         return affected(await self.session.execute(delete(TombstoneRow).where(TombstoneRow.deleted_at < before)))
+
+
+@lru_cache(maxsize=4)
+def _note(columns: tuple[str, ...]) -> Update:
+    table = table_of(InstanceFlowRow)
+    statement = update(table).where(table.c.id == bindparam("flow_id"))
+    return statement.values({name: bindparam(name) for name in columns})

@@ -1,38 +1,74 @@
 """Every query about the records of steps."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.executions import StepStatus
-from store.dialect import table_of, upsert
+from store.dialect import connection_of, table_of, upsert
 from store.tables import StepRow
 
 UNENDED = StepRow.status == StepStatus.RUNNING
+KEY = ("execution_id", "attempt", "path")
+TABLE = table_of(StepRow)
+BY_KEY = select(TABLE).where(*(TABLE.c[name] == bindparam(name) for name in KEY))
+
+
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """A row of the table, plain: every step of every execution makes one."""
+
+    execution_id: str
+    attempt: int
+    path: str
+    key: str
+    name: str
+    component: str
+    action: str
+    position: int
+    iteration: list[Any]
+    status: str
+    started_at: datetime
+    tries: int = 1
+    ended_at: datetime | None = None
+    inputs: bytes | None = None
+    output: bytes | None = None
+    output_size: int = 0
+    branch: str | None = None
+    error: dict[str, Any] | None = None
+
+
+COLUMNS = tuple(Record.__slots__)
 
 
 class Steps:
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
 
-    async def get(self, execution_id: str, attempt: int, path: str) -> StepRow | None:
-        return await self.session.get(StepRow, (execution_id, attempt, path))
+    async def get(self, execution_id: str, attempt: int, path: str) -> Record | None:
+        key = {"execution_id": execution_id, "attempt": attempt, "path": path}
+        found = (await connection_of(self.session).execute(BY_KEY, key)).mappings().one_or_none()
+        return None if found is None else Record(**found)
 
-    async def record(self, rows: Sequence[StepRow]) -> bool:
+    async def record(self, records: Sequence[Record]) -> bool:
         """Write records, or complete those of earlier tries. False: what has ended already stayed as it is."""
-        values = [{column.key: getattr(row, column.key) for column in table_of(StepRow).columns} for row in rows]
-        key = ["execution_id", "attempt", "path"]
-        return await upsert(self.session, StepRow, values, key, where=UNENDED) == len(rows)
+        values = [{name: getattr(record, name) for name in COLUMNS} for record in records]
+        return await upsert(connection_of(self.session), StepRow, values, KEY, where=UNENDED) == len(records)
 
-    async def succeeded(self, execution_id: str, path: str) -> StepRow | None:
+    async def succeeded(self, execution_id: str, path: str) -> Record | None:
         """The latest successful record of a path, in whichever attempt."""
-        return await self.session.scalar(
-            select(StepRow)
+        query = (
+            select(TABLE)
             .where(StepRow.execution_id == execution_id, StepRow.path == path, StepRow.status == StepStatus.SUCCEEDED)
             .order_by(StepRow.attempt.desc())
             .limit(1)
         )
+        found = (await connection_of(self.session).execute(query)).mappings().one_or_none()
+        return None if found is None else Record(**found)
 
     async def latest(self, execution_id: str, path: str) -> StepRow | None:
         return await self.session.scalar(

@@ -12,15 +12,21 @@ from domain.definitions.model import Definition
 from domain.executions import TERMINAL, Status
 from store.engine import Database
 from store.tables import (
+    AlertGroupRow,
+    AlertRow,
     Base,
     CustomerRow,
+    DeliveryRow,
     DeploymentRow,
+    EventEndpointRow,
     EventRow,
     ExecutionRow,
     InstanceFlowRow,
     InstanceRow,
     IntegrationRow,
     JobRow,
+    MonitorRow,
+    TargetRow,
     VersionRow,
 )
 
@@ -170,6 +176,78 @@ def event(of: InstanceRow, action: str, **given: Any) -> EventRow:
         "details": {},
     }
     return _row(EventRow, defaults, given)
+
+
+def monitor(*triggers: dict[str, Any], **given: Any) -> MonitorRow:
+    """Of all instances, unless told otherwise. Without triggers: of executions that fail."""
+    defaults = {
+        "id": an_id("mon"),
+        "name": "Watchdog",
+        "triggers": list(triggers) or [{"type": "execution_failed"}],
+        "enabled": True,
+        "armed_at": NOW,
+    }
+    return _row(MonitorRow, STAMPS | defaults, given)
+
+
+def target(owner: MonitorRow | AlertGroupRow | EventEndpointRow, **given: Any) -> TargetRow:
+    """A webhook without a secret, unless told otherwise."""
+    fresh = an_id("tgt")
+    defaults = {
+        "id": fresh,
+        "owner_kind": {"mon": "monitor", "grp": "alert_group", "hook": "event_endpoint"}[owner.id.partition("_")[0]],
+        "owner_id": owner.id,
+        "position": 0,
+        "kind": "webhook",
+        "address": f"https://alerts.example.com/{fresh}",
+        "header_names": [],
+    }
+    return _row(TargetRow, STAMPS | defaults, given)
+
+
+def alert_group(**given: Any) -> AlertGroupRow:
+    fresh = an_id("grp")
+    return _row(AlertGroupRow, STAMPS | {"id": fresh, "name": f"Group {fresh}"}, given)
+
+
+def event_endpoint(*events: str, **given: Any) -> EventEndpointRow:
+    defaults = {"id": an_id("hook"), "name": "Endpoint", "events": list(events) or ["*"], "enabled": True}
+    return _row(EventEndpointRow, STAMPS | defaults, given)
+
+
+def alert(of: MonitorRow, **given: Any) -> AlertRow:
+    defaults = {
+        "id": an_id("alert"),
+        "at": NOW,
+        "monitor_id": of.id,
+        "monitor_name": of.name,
+        "trigger": {"type": "execution_failed"},
+        "message": "an execution has failed",
+        "suppressed": False,
+        "is_test": False,
+        "names": {},
+    }
+    return _row(AlertRow, defaults, given)
+
+
+def delivery(to: TargetRow, **given: Any) -> DeliveryRow:
+    """Due, and not begun."""
+    defaults = {
+        "id": an_id("dlv"),
+        "target_id": to.id,
+        "kind": to.kind,
+        "address": to.address,
+        "event": "monitor.triggered",
+        "subject": "Flowgraft alert",
+        "body": "{}",
+        "content_type": "application/json",
+        "is_test": False,
+        "state": "pending",
+        "attempts": 0,
+        "failed_in_a_row": 0,
+        "due_at": NOW,
+    }
+    return _row(DeliveryRow, STAMPS | defaults, given)
 
 
 @dataclass(frozen=True)

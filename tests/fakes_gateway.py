@@ -6,6 +6,7 @@ from activities.handover import Handover
 from api.gateway import WorkflowLink
 from domain.errors import Unavailable
 from domain.messages import DeployInput, DeployResult
+from store.queues import QueueOf
 from store.tables import JobRow
 
 
@@ -21,12 +22,18 @@ class FakeGateway:
     deploys: list[DeployInput] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
     synced: list[str] = field(default_factory=list)
+    nudged: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    log_streams: list[str] = field(default_factory=list)
 
     async def hand_over(self, handover: Handover, *, delivery: bool = False) -> bool:
         if self.away:
             return False
         (self.deliveries if delivery else self.handed_over).append(handover)
         return True
+
+    async def nudge(self, queue: QueueOf) -> bool:
+        return self._note(self.nudged, queue.instance_flow_id)
 
     async def cancel(self, workflow_id: str) -> bool:
         return self._note(self.canceled, workflow_id)
@@ -44,6 +51,12 @@ class FakeGateway:
 
     async def sync_schedules(self, instance_id: str) -> bool:
         return self._note(self.synced, instance_id)
+
+    async def start_log_stream(self, stream_id: str) -> bool:
+        return self._note(self.log_streams, stream_id)
+
+    async def tell_now(self) -> bool:
+        return self._note(self.told, "now")
 
     async def healthy(self) -> bool:
         return not self.away

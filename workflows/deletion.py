@@ -20,7 +20,7 @@ class DeleteInstanceWorkflow:
 
 @workflow.defn(name=DELETE_CUSTOMER_WORKFLOW)
 class DeleteCustomerWorkflow:
-    """Its instances one after another, each as its own delete would; then the customer."""
+    """Its instances one after another, each as its own delete would, some in one history; then the customer."""
 
     @workflow.run
     async def run(self, message: DeleteInput) -> None:
@@ -29,6 +29,8 @@ class DeleteCustomerWorkflow:
         )
         for instance_id in plan.instance_ids:
             await _remove_instance(DeleteInput(instance_id, message.job_id, message.principal))
+        if plan.more:
+            workflow.continue_as_new(message)
         await workflow.execute_local_activity_method(DeletionActivities.remove_customer, message, **policies.LEDGER)
         await _succeeded(message.job_id)
 
@@ -45,7 +47,7 @@ async def _remove_instance(message: DeleteInput) -> None:
             DeletionActivities.await_executions, plan.remove_executions, summary="Remove flows", **policies.CHORE
         )
     await workflow.execute_activity_method(
-        DeletionActivities.remove_schedules, message.object_id, summary="Schedules", **policies.CHORE
+        DeletionActivities.remove_schedules, message, summary="Schedules", **policies.CHORE
     )
     await workflow.execute_activity_method(
         DeletionActivities.stop_executions, message, summary="Stop executions", **policies.CHORE
@@ -53,7 +55,9 @@ async def _remove_instance(message: DeleteInput) -> None:
     await workflow.execute_activity_method(
         DeletionActivities.remove_executions, message, summary="Executions", **policies.CHORE
     )
-    await workflow.execute_local_activity_method(DeletionActivities.remove_instance, message, **policies.LEDGER)
+    await workflow.execute_activity_method(
+        DeletionActivities.remove_instance, message, summary="Everything else", **policies.CHORE
+    )
 
 
 async def _succeeded(job_id: str) -> None:

@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import (
         DELIVERY_SIGNAL,
         EXECUTION_WORKFLOW,
+        TURN_SIGNAL,
         CloseInput,
         ExecutionInput,
         Failure,
@@ -37,6 +38,12 @@ class ExecutionWorkflow:
 
     def __init__(self) -> None:
         self._interpreter: Interpreter | None = None
+        self._turn = False
+
+    @workflow.signal(name=TURN_SIGNAL)
+    def turn(self) -> None:
+        """Its queue has a slot for its next attempt."""
+        self._turn = True
 
     @workflow.signal(name=DELIVERY_SIGNAL)
     def delivery(self, execution_id: str) -> None:
@@ -47,6 +54,10 @@ class ExecutionWorkflow:
         attempt = _Attempt.of(given)
         try:
             opened = await attempt.open(with_trigger=given.trigger is None)
+            while opened.parked:
+                await workflow.wait_condition(lambda: self._turn)
+                self._turn = False
+                opened = await attempt.open(with_trigger=given.trigger is None)
             if not opened.proceed:
                 return attempt.execution_id
             await self._interpret(attempt, opened, given.trigger)
@@ -118,9 +129,7 @@ class _Attempt:
         return cls(given, scheduled_execution_id(schedule, nominal), nominal.astimezone(UTC).isoformat())
 
     def may_repeat(self, failure: Failure) -> bool:
-        rule = self.given.retry
-        wanted = failure.transient or not rule.transient_only
-        return wanted and not failure.permanent and self.number < rule.max_attempts
+        return self.given.retry.repeats(self.number, transient=failure.transient, permanent=failure.permanent)
 
     async def open(self, *, with_trigger: bool) -> Opened:
         info = workflow.info()
@@ -138,7 +147,7 @@ class _Attempt:
         opened: Opened = await workflow.execute_local_activity_method(
             ExecutionActivities.open_execution, message, **policies.LEDGER
         )
-        self.opened = True
+        self.opened = not opened.parked
         return opened
 
     def closing(

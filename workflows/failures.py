@@ -3,7 +3,7 @@ execution's failure always leaves the workflow as one top-level ApplicationError
 
 from datetime import timedelta
 
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 from temporalio.exceptions import TimeoutError as TemporalTimeout
 
 from domain.errors import StepFailed
@@ -33,6 +33,14 @@ def of_activity(error: BaseException, path: str | None) -> Failure:
         message = "The step's worker was lost too often, or could not write its record in time"
         return Failure("worker_lost", message, path, transient=True)
     return Failure("internal_error", str(cause), path)
+
+
+def of_child(error: ChildWorkflowError) -> Failure:
+    """As the child's workflow has passed it on; one that was canceled or terminated has nothing to say."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.details:
+        return Failure(**cause.details[0])
+    return Failure("interrupted", str(cause or error))
 
 
 def of_evaluation(error: StepFailed | EvaluationTooLarge, path: str) -> Failure:

@@ -8,7 +8,7 @@ from fastapi import Query, Response
 from fastapi.responses import JSONResponse
 
 from activities.payloads import Payload
-from api.deps import AfterCommit, EtagDep, PagerDep, ResourcesDep, Session
+from api.deps import AfterCommit, CallerDep, EtagDep, PagerDep, ResourcesDep, Session
 from api.executions import service
 from api.executions.schemas import (
     CancelRead,
@@ -17,16 +17,21 @@ from api.executions.schemas import (
     ExecutionQuery,
     ExecutionRead,
     PayloadRead,
+    PreviewQuery,
     ReplayCreate,
+    ReplayPreviewRead,
     Started,
+    StepForecastRead,
 )
 from api.logs import service as logs
 from api.logs.schemas import LogQuery, LogRead
 from api.paging import Listing
 from api.resources import Resources
 from api.routing import requires, v1_router
+from api.shapes import VersionRef
 from domain.executions import Status
 from store.executions import Executions, ExecutionView
+from store.retries import Retries
 
 router = v1_router("executions")
 
@@ -38,7 +43,7 @@ async def list_(
 ) -> Listing[ExecutionRead]:
     """List executions of all customers, newest first."""
     views = await service.find(session, query.wanted(), pager.page)
-    return pager.listing(views, partial(_read, resources), lambda view: view.row.id)
+    return pager.listing(views, partial(read, resources), lambda view: view.row.id)
 
 
 @router.get("/executions/{execution_id}")
@@ -51,7 +56,9 @@ async def get(execution_id: str, session: Session, resources: ResourcesDep, tag:
         view,
         _link(resources, view),
         replays=[ExecutionLink.of(row) for row in await Executions(session).replays(execution_id)],
+        supersedes=list(await Retries(session).superseded_by(execution_id)),
         invoked=[],
+        step_values_removed_at=view.row.step_values_removed_at,
         steps=await service.steps(session, resources.keyring, execution_id),
     )
 
@@ -83,11 +90,17 @@ async def get_raw_payload(execution_id: str, session: Session, resources: Resour
 @router.get("/executions/{execution_id}/logs")
 @requires("read")
 async def list_logs(
-    execution_id: str, query: Annotated[LogQuery, Query()], session: Session, pager: PagerDep
+    execution_id: str,
+    query: Annotated[LogQuery, Query()],
+    session: Session,
+    resources: ResourcesDep,
+    pager: PagerDep,
 ) -> Listing[LogRead]:
     """Search the execution's log lines, newest first."""
+    asked = await logs.prepared(resources.database, query.asked())
     await service.get(session, execution_id)
-    rows = await logs.find(session, replace(query.wanted(), execution_ids=[execution_id]), pager.page)
+    of_execution = replace(query.wanted(), execution_ids=[execution_id])
+    rows = await logs.find(session, replace(asked, wanted=of_execution), pager.page)
     return pager.listing(rows, LogRead.of, lambda row: row.id)
 
 
@@ -104,11 +117,32 @@ async def get_step_output(
     return JSONResponse(await service.output(session, resources.keyring, execution_id, path, attempt))
 
 
+@router.get("/executions/{execution_id}/replay_preview")
+@requires("read")
+async def preview_replay(
+    execution_id: str, query: Annotated[PreviewQuery, Query()], session: Session, resources: ResourcesDep
+) -> ReplayPreviewRead:
+    """What a replay would run again, and which of its steps reach the outside world."""
+    deployment, steps = await service.replay_preview(
+        session,
+        resources,
+        execution_id,
+        original_version=query.version == "original",
+        from_failed_step=query.from_ == "failed_step",
+    )
+    version = VersionRef(id=deployment.version_id, number=deployment.version_number)
+    told = [StepForecastRead.model_validate(vars(step)) for step in steps]
+    return ReplayPreviewRead.model_validate(
+        {"execution_id": execution_id, "version": version, "from": query.from_, "steps": told}
+    )
+
+
 @router.post("/executions/{execution_id}/replay", status_code=202)
 @requires("execute")
 async def replay(
     execution_id: str,
     session: Session,
+    caller: CallerDep,
     resources: ResourcesDep,
     response: Response,
     after_commit: AfterCommit,
@@ -119,6 +153,7 @@ async def replay(
     handover = await service.replay(
         session,
         resources,
+        caller.principal,
         execution_id,
         original_version=wanted.version == "original",
         from_failed_step=wanted.from_ == "failed_step",
@@ -131,14 +166,16 @@ async def replay(
 
 @router.post("/executions/{execution_id}/cancel", status_code=202)
 @requires("execute")
-async def cancel(execution_id: str, session: Session, resources: ResourcesDep, after_commit: AfterCommit) -> CancelRead:
+async def cancel(
+    execution_id: str, session: Session, caller: CallerDep, resources: ResourcesDep, after_commit: AfterCommit
+) -> CancelRead:
     """Cancel an execution; a pending retry ends at once."""
-    row = await service.cancel(session, execution_id)
+    row = await service.cancel(session, caller.principal, execution_id)
     after_commit.append(partial(resources.gateway.cancel, row.workflow_id or row.id))
     return CancelRead(execution_id=row.id, status=Status(row.status))
 
 
-def _read(resources: Resources, view: ExecutionView) -> ExecutionRead:
+def read(resources: Resources, view: ExecutionView) -> ExecutionRead:
     return ExecutionRead.of(view, _link(resources, view))
 
 

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from api.gateway import WorkflowLink
 from api.shapes import Filter, Input, Instant, Ref, VersionRef
 from domain.executions import Status, TriggerKind
+from domain.replays import Runs
 from store.executions import ExecutionFilter, ExecutionView
 from store.tables import ExecutionRow
 
@@ -114,6 +115,7 @@ class ExecutionRead(BaseModel):
     duration_seconds: float | None
     error: ErrorRead | None
     replay_of: str | None
+    superseded_by: str | None = Field(description="The newer delivery that made its pending retry needless")
     invoked_by: str | None
     tags: dict[str, str]
     temporal: TemporalRead
@@ -143,6 +145,7 @@ class ExecutionRead(BaseModel):
             duration_seconds=_duration(row),
             error=ErrorRead.of(row.error),
             replay_of=row.replay_of,
+            superseded_by=row.superseded_by,
             invoked_by=None,
             tags=row.tags,
             temporal=TemporalRead(
@@ -179,7 +182,9 @@ class ExecutionDetail(ExecutionRead):
     """One execution with its steps, in start order over all attempts, and its lineage."""
 
     replays: list[ExecutionLink]
+    supersedes: list[str] = Field(description="The executions whose pending retry this delivery has made needless")
     invoked: list[ExecutionLink]
+    step_values_removed_at: Instant | None = Field(description="Since then inputs and outputs of its steps are gone")
     steps: list[StepRead]
 
 
@@ -198,6 +203,33 @@ class ReplayCreate(Input):
 
     version: Literal["current", "original"] = "current"
     from_: Literal["start", "failed_step"] = Field("start", alias="from")
+
+
+class PreviewQuery(Filter):
+    version: Literal["current", "original"] = "current"
+    from_: Literal["start", "failed_step"] = Field("start", alias="from")
+
+
+class StepForecastRead(BaseModel):
+    """What a replay does about one action of the flow."""
+
+    path: str = Field(description="Without the indexes of loops", examples=["lines.ship"])
+    key: str
+    name: str
+    action: str | None
+    runs: Runs = Field(description="kept: what it returned then is taken over; partly: in a loop, where it succeeded")
+    outside: bool = Field(description="It may reach the outside world")
+    conditional: bool = Field(description="Whether and how often it runs depends on a branch or a loop")
+    succeeded: int = Field(description="How often it has succeeded in this execution")
+
+
+class ReplayPreviewRead(BaseModel):
+    """What a replay would do. One that would be refused is refused here, too, with the same code."""
+
+    execution_id: str
+    version: VersionRef
+    from_: Literal["start", "failed_step"] = Field(alias="from")
+    steps: list[StepForecastRead]
 
 
 class Started(BaseModel):

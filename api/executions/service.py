@@ -5,21 +5,24 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.acceptance import Request, accept
+from activities.deployments import Deployment
 from activities.handover import Handover
+from activities.outbox import announce_execution
 from activities.payloads import EMPTY, Payload
 from activities.records import value_context
+from activities.replays import accept_replay, locked, replayable
+from api.events import record
 from api.executions.schemas import ErrorRead, StepRead
 from api.resources import Resources
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, Gone, NotFound
 from domain.executions import TERMINAL, Status, StepStatus
+from domain.replays import StepForecast, forecast
 from runtime.clock import utcnow
 from runtime.crypto import Keyring
 from store.executions import ExecutionFilter, Executions, ExecutionView
-from store.instance_flows import InstanceFlows
 from store.paging import Page
-from store.steps import Steps
-from store.tables import CustomerRow, ExecutionRow, InstanceFlowRow, InstanceRow, StepRow
+from store.steps import Record, Steps
+from store.tables import ExecutionRow, StepRow
 
 SHOWN_OUTPUT = 64 * 1024  # bytes; a larger one is fetched by itself
 
@@ -43,13 +46,15 @@ async def output(session: AsyncSession, keyring: Keyring, execution_id: str, pat
     """The whole value of a step. The last attempt that has the step, unless one is named."""
     await get(session, execution_id)
     repository = Steps(session)
-    row = (
+    row: StepRow | Record | None = (
         await repository.latest(execution_id, path)
         if attempt is None
         else await repository.get(execution_id, attempt, path)
     )
     if row is None:
         raise NotFound("There is no such step in this execution")
+    if row.output is None and row.output_size:
+        raise Gone("The step's output is kept no longer", code="output_removed")
     return _open(row, keyring, "output")
 
 
@@ -60,59 +65,80 @@ async def payload(session: AsyncSession, resources: Resources, execution_id: str
 
 
 async def replay(
-    session: AsyncSession, resources: Resources, execution_id: str, *, original_version: bool, from_failed_step: bool
+    session: AsyncSession,
+    resources: Resources,
+    principal: str,
+    execution_id: str,
+    *,
+    original_version: bool,
+    from_failed_step: bool,
 ) -> Handover:
     """A new execution with the same payload, byte for byte. Raises NotFound, Conflict."""
-    row = (await get(session, execution_id)).row
-    if from_failed_step and row.status != Status.FAILED:
-        raise Conflict("Only a failed execution can be replayed from its failed step", code="not_replayable")
-    flow, instance, customer = await _parents(session, row)
-    deployment_id = row.deployment_id if original_version else instance.deployment_id
-    if deployment_id is None:
-        raise Conflict("The instance is not deployed", code="instance_not_deployed")
-    deployment = await resources.deployments.get(deployment_id, session)
-    if flow.key not in deployment.flows:
-        raise Conflict("The deployed version no longer has this flow", code="not_replayable")
-    request = Request(
-        flow=flow,
-        instance=instance,
-        customer=customer,
-        deployment=deployment,
-        payload_of=row,
-        is_test=row.is_test,
-        replay_of=row.id,
-        resume_from=row.id if from_failed_step else None,
-        tags=dict(row.tags),
+    row = await locked(session, execution_id)
+    if row is None:
+        raise NotFound("There is no such execution")
+    handover = await accept_replay(
+        session,
+        resources.deployments,
+        resources.payloads,
+        row,
+        original_version=original_version,
+        from_failed_step=from_failed_step,
     )
-    return await accept(session, resources.payloads, request)
+    _note(session, principal, "execution.replayed", row, replay=handover.execution_id)
+    return handover
 
 
-async def cancel(session: AsyncSession, execution_id: str) -> ExecutionRow:
+async def replay_preview(
+    session: AsyncSession,
+    resources: Resources,
+    execution_id: str,
+    *,
+    original_version: bool,
+    from_failed_step: bool,
+) -> tuple[Deployment, list[StepForecast]]:
+    """What a replay would run on, and what it would do about each step. Raises what the replay itself would."""
+    row = (await get(session, execution_id)).row
+    flow, _, deployment = await replayable(
+        session,
+        resources.deployments,
+        row,
+        original_version=original_version,
+        from_failed_step=from_failed_step,
+    )
+    done = [
+        step.path for step in await Steps(session).of_execution(execution_id) if step.status == StepStatus.SUCCEEDED
+    ]
+    steps = deployment.definition.flow(flow.key).steps
+    return deployment, forecast(steps, done, resources.catalog, keep=from_failed_step)
+
+
+async def cancel(session: AsyncSession, principal: str, execution_id: str) -> ExecutionRow:
     """What waits in the ledger ends at once; for the rest the workflow is asked to end. Raises NotFound, Conflict."""
     row = (await get(session, execution_id)).row
     if row.status in TERMINAL:
         raise Conflict(f"The execution has ended already: {row.status}")
     now = utcnow()
     if row.status == Status.QUEUED:
-        row.status, row.reason, row.ended_at, row.check_after = Status.CANCELED, "canceled", now, None
+        row.status, row.reason, row.ended_at = Status.CANCELED, "canceled", now
+        row.check_after = now if row.attempt else None  # its next attempt waits in a queue: its workflow has to end
+        announce_execution(session, row, Status.CANCELED)
     else:
         row.cancel_requested_at = row.cancel_requested_at or now
         row.check_after = now
     row.updated_at = now
     await session.flush()
+    _note(session, principal, "execution.canceled", row)
     return row
 
 
-async def _parents(session: AsyncSession, row: ExecutionRow) -> tuple[InstanceFlowRow, InstanceRow, CustomerRow]:
-    flow = await InstanceFlows(session).get(row.instance_flow_id)
-    instance = await session.get_one(InstanceRow, row.instance_id)
-    if flow is None or instance.deleting:
-        raise Conflict("The instance is being deleted")
-    return flow, instance, await session.get_one(CustomerRow, row.customer_id)
+def _note(session: AsyncSession, principal: str, action: str, row: ExecutionRow, **details: Any) -> None:
+    ids = {"instance_id": row.instance_id, "customer_id": row.customer_id}
+    record(session, principal, action, row.id, **ids, details=details)
 
 
 def _step(row: StepRow, keyring: Keyring) -> StepRead:
-    truncated = row.output_size > SHOWN_OUTPUT
+    truncated = row.output is not None and row.output_size > SHOWN_OUTPUT
     return StepRead(
         path=row.path,
         key=row.key,
@@ -133,7 +159,7 @@ def _step(row: StepRow, keyring: Keyring) -> StepRead:
     )
 
 
-def _open(row: StepRow, keyring: Keyring, column: str) -> Any:
+def _open(row: StepRow | Record, keyring: Keyring, column: str) -> Any:
     sealed = getattr(row, column)
     if sealed is None:
         return None

@@ -3,6 +3,7 @@
 from functools import partial
 
 from api.deps import CallerDep, EtagDep, PagerDep, PreconditionDep, ResourcesDep, Session
+from api.endpoints import RotateBody
 from api.flows import service
 from api.flows.schemas import FlowKeyCreate, FlowKeyCreated, FlowKeyRead, FlowRead
 from api.paging import Listing
@@ -38,9 +39,11 @@ async def rotate_url(
     resources: ResourcesDep,
     precondition: PreconditionDep,
     tag: EtagDep,
+    body: RotateBody | None = None,
 ) -> FlowRead:
-    """Give the flow another webhook URL; the old one answers 410 from now on."""
-    view = await service.rotate_url(session, caller.principal, flow_id, precondition)
+    """Give the flow another webhook URL of its own; the old one answers 410, at once or after the overlap."""
+    overlap = (body or RotateBody()).overlap
+    view = await service.rotate_url(session, caller.principal, flow_id, overlap, precondition)
     tag(view.row.revision)
     return FlowRead.of(view, resources.settings.public_url)
 

@@ -4,10 +4,12 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from activities.deployments import webhook_url
+from activities.endpoints import previous_until, url_of
 from api.flows.service import FlowView
 from api.shapes import Input, Instant, Name
+from domain.definitions.model import HmacScheme
 from domain.executions import TriggerKind
+from runtime.clock import utcnow
 from store.tables import ExecutionRow, FlowApiKeyRow
 
 
@@ -15,6 +17,7 @@ class SecurityRead(BaseModel):
     """What callers of the webhook must bring."""
 
     api_key: Literal["optional", "required"] | None
+    hmac: HmacScheme | None = Field(description="How deliveries must be signed")
 
 
 class ScheduleRead(BaseModel):
@@ -25,8 +28,22 @@ class ScheduleRead(BaseModel):
 class QueueRead(BaseModel):
     mode: Literal["parallel", "sequential", "throttled"]
     limit: int | None
-    waiting: int
-    running: int = Field(description="Executions that have not ended")
+    waiting: int = Field(description="Executions that a pause holds, or that wait for a slot of the queue")
+    running: int = Field(description="Other executions that have not ended")
+    oldest_waiting_at: Instant | None = Field(description="When the first one that waits for a slot was accepted")
+    paused: bool = Field(description="Nothing begins that waits for a slot")
+
+    @classmethod
+    def of(cls, view: FlowView) -> Self:
+        settings = view.row.concurrency or {"mode": "parallel", "rule": {"limit": None}}
+        return cls(
+            mode=settings["mode"],
+            limit=settings["rule"]["limit"],
+            waiting=view.held + view.waiting,
+            running=view.running,
+            oldest_waiting_at=view.oldest_waiting_at,
+            paused=view.row.queue_paused,
+        )
 
 
 class LastExecutionRead(BaseModel):
@@ -46,7 +63,10 @@ class FlowRead(BaseModel):
     name: str
     instance_id: str
     trigger: Literal["webhook", "schedule", "deploy", "remove", "flow", "poll"]
-    webhook_url: str | None = Field(description="Of flows with a webhook trigger; it follows the key")
+    webhook_url: str | None = Field(
+        description="Of flows with a webhook trigger; it follows the key, or is the endpoint's that it shares"
+    )
+    previous_url_until: Instant | None = Field(description="Until when the URL before this one is heard, too")
     security: SecurityRead
     schedule: ScheduleRead | None = Field(description="As deployed")
     next_runs: list[Instant] = Field(description="Up to three; none while paused or not deployed")
@@ -60,6 +80,7 @@ class FlowRead(BaseModel):
     @classmethod
     def of(cls, view: FlowView, public_url: str) -> Self:
         row = view.row
+        called = row.trigger == TriggerKind.WEBHOOK
         return cls.model_validate(
             {
                 "id": row.id,
@@ -67,11 +88,15 @@ class FlowRead(BaseModel):
                 "name": row.name,
                 "instance_id": row.instance_id,
                 "trigger": row.trigger,
-                "webhook_url": webhook_url(public_url, row.token) if row.trigger == TriggerKind.WEBHOOK else None,
-                "security": {"api_key": view.api_key},
+                "webhook_url": url_of(public_url, view.address) if called else None,
+                "previous_url_until": previous_until(view.address, utcnow()) if called else None,
+                "security": {
+                    "api_key": view.security.get("api_key"),
+                    "hmac": (view.security.get("hmac") or {}).get("scheme"),
+                },
                 "schedule": row.schedule,
                 "next_runs": view.next_runs,
-                "queue": {"mode": "parallel", "limit": None, "waiting": 0, "running": view.running},
+                "queue": QueueRead.of(view),
                 "last_execution": LastExecutionRead.of(view.last_execution) if view.last_execution else None,
                 "in_failed_state": row.failed,
                 "active": row.active,

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities.endpoints import common, rotate
+from activities.holding import may_hold
 from api.etags import Precondition
 from api.events import record
 from api.instances import access
@@ -16,23 +18,31 @@ from domain.schedules import next_runs
 from runtime.clock import utcnow
 from runtime.crypto import hash_secret
 from runtime.ids import new_id, new_secret
+from store.endpoints import Addressed
+from store.held import HeldExecutions
 from store.instance_flows import InstanceFlows
 from store.instances import Instances
 from store.paging import Page
+from store.queues import QueueCounts, Queues
 from store.tables import ExecutionRow, FlowApiKeyRow, InstanceFlowRow, InstanceRow
 
 KEY_PREFIX = "fgf_"
-TOKEN_BYTES = 24
+NOTHING = QueueCounts(0, None)
 
 
 @dataclass(frozen=True)
 class FlowView:
-    """A flow with what stands elsewhere. `api_key`: what its trigger asks of callers, if anything."""
+    """A flow with what stands elsewhere: what its trigger asks of callers, and what it is addressed through."""
 
     row: InstanceFlowRow
-    api_key: str | None
+    security: dict[str, Any]
+    address: Addressed
     next_runs: list[datetime]
     running: int
+    waiting: int
+    held: int
+    oldest_waiting_at: datetime | None
+    customer_id: str
     last_execution: ExecutionRow | None
 
 
@@ -75,16 +85,17 @@ async def changeable(
     return row, instance
 
 
-async def rotate_url(session: AsyncSession, principal: str, flow_id: str, precondition: Precondition) -> FlowView:
-    """A new URL at once; the old one is gone, and says so."""
+async def rotate_url(
+    session: AsyncSession, principal: str, flow_id: str, overlap: timedelta, precondition: Precondition
+) -> FlowView:
+    """A new URL of its own at once; the old one goes on for the overlap, then it is gone, and says so."""
     row, instance = await changeable(session, flow_id, precondition)
     if row.trigger != TriggerKind.WEBHOOK:
         raise Conflict(f"A flow with a {row.trigger} trigger has no webhook URL.")
     now = utcnow()
-    await InstanceFlows(session).add_tombstones([row.token], now)
-    row.token = new_secret(TOKEN_BYTES)
+    await rotate(session, row, overlap, now)
     touch(row, now)
-    note(session, principal, "flow.url_rotated", row, instance)
+    note(session, principal, "flow.url_rotated", row, instance, overlap_seconds=overlap.total_seconds())
     return await get(session, flow_id)
 
 
@@ -120,7 +131,7 @@ def touch(row: InstanceFlowRow, now: datetime) -> None:
 
 
 def note(
-    session: AsyncSession, principal: str, action: str, flow: InstanceFlowRow, instance: InstanceRow, **details: str
+    session: AsyncSession, principal: str, action: str, flow: InstanceFlowRow, instance: InstanceRow, **details: Any
 ) -> None:
     record(
         session,
@@ -139,15 +150,23 @@ async def _views(
     by_id = {instance.id: instance for instance in instances}
     ids = [row.id for row in rows]
     triggers = await _triggers(session, list(by_id))
+    shared = await common(session, instances)
     running = await InstanceFlows(session).open_counts(ids)
     last = await InstanceFlows(session).last_executions(ids)
+    held = await HeldExecutions(session).counts_by_flow([each.id for each in instances if may_hold(each)])
+    queued = await Queues(session).counts([row.id for row in rows if row.concurrency is not None])
     now = utcnow()
     return [
         FlowView(
             row=row,
-            api_key=_api_key(triggers.get((row.instance_id, row.key), {})),
+            security=triggers.get((row.instance_id, row.key), {}).get("security") or {},
+            address=shared.get(row.instance_id, row),
             next_runs=_next_runs(row, by_id[row.instance_id], now),
-            running=running.get(row.id, 0),
+            running=running.get(row.id, 0) - held.get(row.id, 0) - queued.get(row.id, NOTHING).waiting,
+            waiting=queued.get(row.id, NOTHING).waiting,
+            held=held.get(row.id, 0),
+            oldest_waiting_at=queued.get(row.id, NOTHING).oldest_waiting_at,
+            customer_id=by_id[row.instance_id].customer_id,
             last_execution=last.get(row.id),
         )
         for row in rows
@@ -164,12 +183,8 @@ async def _triggers(session: AsyncSession, instance_ids: list[str]) -> dict[tupl
     }
 
 
-def _api_key(trigger: dict[str, Any]) -> str | None:
-    return (trigger.get("security") or {}).get("api_key")
-
-
 def _next_runs(row: InstanceFlowRow, instance: InstanceRow, now: datetime) -> list[datetime]:
     fires = row.active and instance.enabled and instance.deployment_id is not None and not instance.deleting
-    if row.schedule is None or not fires:
+    if row.schedule is None or not fires or instance.suspended_at is not None:
         return []
     return next_runs(row.schedule["cron"], row.schedule["time_zone"], now)

@@ -17,13 +17,14 @@ router = v1_router("flows")
 async def start_test(
     flow_id: str,
     session: Session,
+    caller: CallerDep,
     resources: ResourcesDep,
     after_commit: AfterCommit,
     response: Response,
     body: FlowTest | None = None,
 ) -> TestAccepted:
     """Execute the flow once, also while the instance is paused. Without a body the stored test payload is sent."""
-    handover = await service.start(session, resources, flow_id, body.changes() if body else {})
+    handover = await service.start(session, resources, caller.principal, flow_id, body.changes() if body else {})
     after_commit.append(partial(resources.gateway.hand_over, handover))
     url = f"{resources.settings.public_url}/v1/executions/{handover.execution_id}"
     response.headers["Location"] = url

@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from activities.acceptance import Request, accept
 from activities.deployments import Deployment, Deployments
 from activities.handover import Handover
-from activities.payloads import Payload
+from activities.payloads import Payload, stored_payload_context
 from api.etags import Precondition
 from api.flows.service import changeable, get_row, note, touch
 from api.resources import Resources
 from domain.definitions.model import WebhookTrigger
+from domain.deliveries import ensure_not_suspended
 from domain.errors import Conflict, Invalid, Problem
 from domain.executions import TriggerKind
 from domain.jsontext import dumps
@@ -28,15 +29,18 @@ JSON = "application/json"
 Given = Mapping[str, Any]
 
 
-async def start(session: AsyncSession, resources: Resources, flow_id: str, given: Given) -> Handover:
+async def start(session: AsyncSession, resources: Resources, principal: str, flow_id: str, given: Given) -> Handover:
     """Accepts a test, paused or not. What the request does not say, the stored payload does, unless it has a body."""
     flow, instance = await changeable(session, flow_id)
+    ensure_not_suspended(instance.suspended_at is not None)
     deployment = await _deployment(session, resources.deployments, flow, instance)
     customer = await session.get_one(CustomerRow, instance.customer_id)
     whole = given if "body" in given else {**_stored(resources.keyring, flow), **given}
     payload = payload_of(whole, "POST" if flow.trigger == TriggerKind.WEBHOOK else "")
     request = Request(flow, instance, customer, deployment, payload=payload, is_test=True)
-    return await accept(session, resources.payloads, replace(request, tags=_tags(request, payload)))
+    handover = await accept(session, resources.payloads, replace(request, tags=_tags(request, payload)))
+    note(session, principal, "flow.tested", flow, instance, execution_id=handover.execution_id)
+    return handover
 
 
 async def stored_payload(
@@ -51,7 +55,7 @@ async def store_payload(
 ) -> InstanceFlowRow:
     payload_of(given, "POST")
     row, instance = await changeable(session, flow_id, precondition)
-    row.test_payload = keyring.encrypt_json(dict(given), _context(row))
+    row.test_payload = keyring.encrypt_json(dict(given), stored_payload_context(row.id))
     touch(row, utcnow())
     note(session, principal, "flow.test_payload_changed", row, instance)
     return row
@@ -81,7 +85,7 @@ async def _deployment(
         raise Conflict("The instance has not been deployed.", code="instance_not_deployed")
     if not flow.active:
         raise Conflict("The deployed version no longer has this flow.")
-    return deployments.assemble(row, instance)
+    return await deployments.assemble(session, row, instance)
 
 
 def _tags(request: Request, payload: Payload) -> dict[str, str]:
@@ -100,12 +104,10 @@ def _tags(request: Request, payload: Payload) -> dict[str, str]:
 
 
 def _stored(keyring: Keyring, row: InstanceFlowRow) -> dict[str, Any]:
-    stored: dict[str, Any] = keyring.decrypt_json(row.test_payload, _context(row)) if row.test_payload else {}
+    stored: dict[str, Any] = (
+        keyring.decrypt_json(row.test_payload, stored_payload_context(row.id)) if row.test_payload else {}
+    )
     return stored
-
-
-def _context(row: InstanceFlowRow) -> str:
-    return f"flows/{row.id}/test_payload"
 
 
 def _each(value: str | list[str]) -> list[str]:

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from api.hooks.service import Delivery, Hooks
+from api.hooks.inbound import Delivery
+from api.hooks.service import Hooks
 from api.problems import MEDIA_TYPE, ProblemRead
 from api.resources import Resources
 from domain.errors import TooLarge
@@ -18,10 +19,10 @@ ANY_BODY: dict[str, Any] = {"requestBody": {"content": {"*/*": {"schema": {}, "e
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"description": description, "content": {MEDIA_TYPE: {"schema": ProblemRead.model_json_schema()}}}
     for status, description in {
-        401: "A key is wanted or wrong: `unauthenticated`.",
-        404: "No such webhook: `not_found`.",
+        401: "A key is wanted or wrong: `unauthenticated`. Not signed as it should be: `signature_invalid`.",
+        404: "No such webhook, or the request names no flow or customer of it: `not_found`.",
         405: "The trigger does not take this method.",
-        409: "`instance_paused` or `instance_not_deployed`.",
+        409: "`instance_paused`, `instance_suspended`, `instance_not_deployed`; `ambiguous`: several instances.",
         410: "The instance has been deleted, or the URL was changed: `gone`.",
         413: "More than 6 MiB.",
         503: "Try later: see `Retry-After`.",
@@ -46,8 +47,7 @@ async def receive(request: Request, token: str, rest: str = "") -> JSONResponse:
     """Accept a delivery: stored, it cannot be lost. A repeated one gets the first one's execution."""
     resources: Resources = request.app.state.resources
     hooks: Hooks = request.app.state.hooks
-    flow_id = await hooks.flow_of(token)
-    receipt = await hooks.accept(flow_id, token, partial(_delivery, request, rest))
+    receipt = await hooks.accept(token, partial(_delivery, request, rest))
     url = f"{resources.settings.public_url}/v1/executions/{receipt.execution_id}"
     headers = {"Location": url} | ({"Idempotent-Replayed": "true"} if receipt.duplicate else {})
     content: dict[str, Any] = {"execution_id": receipt.execution_id, "url": url, "duplicate": receipt.duplicate}

@@ -2,7 +2,7 @@
 
 from api.deps import CallerDep, EtagDep, PreconditionDep, ResourcesDep, Session
 from api.instances import config_service as service
-from api.instances.config_schemas import ConfigChange, ConfigRead
+from api.instances.config_schemas import ConfigChange, ConfigRead, View
 from api.routing import requires, v1_router
 
 router = v1_router("instances")
@@ -10,11 +10,13 @@ router = v1_router("instances")
 
 @router.get("/instances/{instance_id}/config")
 @requires("read")
-async def get_config(instance_id: str, session: Session, resources: ResourcesDep, tag: EtagDep) -> ConfigRead:
+async def get_config(
+    instance_id: str, session: Session, resources: ResourcesDep, tag: EtagDep, view: View = None
+) -> ConfigRead:
     """Read the configuration. Secrets never come back, only whether they are set."""
-    view = await service.get(session, resources.keyring, instance_id)
-    tag(view.row.config_revision)
-    return ConfigRead.of(view)
+    found = await service.get(session, resources.vault, instance_id, for_customer=view == "customer")
+    tag(found.row.config_revision)
+    return ConfigRead.of(found)
 
 
 @router.patch("/instances/{instance_id}/config")
@@ -27,11 +29,20 @@ async def change_config(
     resources: ResourcesDep,
     precondition: PreconditionDep,
     tag: EtagDep,
+    view: View = None,
 ) -> ConfigRead:
     """Change the values given; null goes back to the default."""
-    view = await service.change(session, resources.keyring, caller.principal, instance_id, body.values, precondition)
-    tag(view.row.config_revision)
-    return ConfigRead.of(view)
+    found = await service.change(
+        session,
+        resources.vault,
+        caller.principal,
+        instance_id,
+        body.values,
+        precondition,
+        for_customer=view == "customer",
+    )
+    tag(found.row.config_revision)
+    return ConfigRead.of(found)
 
 
 @router.put("/instances/{instance_id}/config")
@@ -44,10 +55,18 @@ async def replace_config(
     resources: ResourcesDep,
     precondition: PreconditionDep,
     tag: EtagDep,
+    view: View = None,
 ) -> ConfigRead:
     """Replace all values; what is not given, secrets too, goes back to the default."""
-    view = await service.change(
-        session, resources.keyring, caller.principal, instance_id, body.values, precondition, replace=True
+    found = await service.change(
+        session,
+        resources.vault,
+        caller.principal,
+        instance_id,
+        body.values,
+        precondition,
+        replace=True,
+        for_customer=view == "customer",
     )
-    tag(view.row.config_revision)
-    return ConfigRead.of(view)
+    tag(found.row.config_revision)
+    return ConfigRead.of(found)

@@ -1,11 +1,17 @@
 """What an instance's configuration looks like on the wire."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.instances.config_service import ConfigView
 from api.shapes import Input
+
+View = Annotated[
+    Literal["customer"] | None,
+    Query(description="`customer`: as customers see it; what is hidden from them is left out, and not to be changed"),
+]
 
 
 class ConfigChange(Input):
@@ -29,6 +35,13 @@ class FieldRead(BaseModel):
     value: Any = Field(description="Null for secrets: `is_set` tells; of a connection its other fields")
     is_set: bool
     options: list[Any] | None
+    live_options: bool = Field(description="Whether `GET …/config/fields/{key}/options` lists more than `options`")
+    collection: Literal["list", "map"] | None
+    secret: bool
+    visible_to: Literal["customer", "embedded", "organization"]
+    language: Literal["json", "xml", "html"] | None = Field(description="Of code")
+    form_schema: dict[str, Any] | None = Field(alias="schema", description="Of a json_form")
+    ui_schema: dict[str, Any] | None
     errors: list[FieldErrorRead]
 
 

@@ -1,14 +1,11 @@
-"""`/v1/instances/{id}/deploy`, `/pause`, `/unpause`."""
-
-from functools import partial
+"""`/v1/instances/{id}/deploy`."""
 
 from fastapi import Response
 
 from activities.deploys import deploy_job
-from api.deps import AfterCommit, CallerDep, EtagDep, PreconditionDep, ResourcesDep, Session
-from api.instances import lifecycle_service, service
-from api.instances.lifecycle_schemas import DeploymentRead, PauseBody, UnpauseBody
-from api.instances.schemas import InstanceRead
+from api.deps import CallerDep, PreconditionDep, ResourcesDep
+from api.instances import lifecycle_service
+from api.instances.lifecycle_schemas import DeploymentRead
 from api.jobs.schemas import JobRead
 from api.resources import Resources
 from api.routing import requires, v1_router
@@ -27,53 +24,10 @@ async def deploy(
 ) -> Response | DeploymentRead:
     """Make the chosen version and configuration current. Takes longer than 30 s: 202 and a job to poll."""
     async with resources.database.snapshot() as session:
-        await lifecycle_service.ensure_ready(session, resources.keyring, instance_id, precondition)
+        await lifecycle_service.ensure_ready(session, resources.vault, instance_id, precondition)
     message = DeployInput(instance_id, new_id("job"), caller.principal)
     result = await resources.gateway.deploy(message)
-    return DeploymentRead.of(result) if result is not None else await _under_way(resources, message)
-
-
-@router.post("/instances/{instance_id}/pause")
-@requires("write")
-async def pause(
-    instance_id: str,
-    session: Session,
-    caller: CallerDep,
-    resources: ResourcesDep,
-    precondition: PreconditionDep,
-    after_commit: AfterCommit,
-    tag: EtagDep,
-    body: PauseBody | None = None,
-) -> InstanceRead:
-    """Stop schedules and refuse webhooks. Pausing again changes nothing."""
-    wanted = body or PauseBody()
-    wanted.ensure_supported()
-    await lifecycle_service.pause(session, caller.principal, instance_id, wanted.note, precondition)
-    after_commit.append(partial(resources.gateway.sync_schedules, instance_id))
-    shown = await service.get(session, instance_id)
-    tag(shown.view.row.revision)
-    return InstanceRead.of(shown, resources.settings.public_url)
-
-
-@router.post("/instances/{instance_id}/unpause")
-@requires("write")
-async def unpause(
-    instance_id: str,
-    session: Session,
-    caller: CallerDep,
-    resources: ResourcesDep,
-    precondition: PreconditionDep,
-    after_commit: AfterCommit,
-    tag: EtagDep,
-    body: UnpauseBody | None = None,
-) -> InstanceRead:
-    """Go on after a pause."""
-    (body or UnpauseBody()).ensure_supported()
-    await lifecycle_service.unpause(session, caller.principal, instance_id, precondition)
-    after_commit.append(partial(resources.gateway.sync_schedules, instance_id))
-    shown = await service.get(session, instance_id)
-    tag(shown.view.row.revision)
-    return InstanceRead.of(shown, resources.settings.public_url)
+    return DeploymentRead.of(message, result) if result is not None else await _under_way(resources, message)
 
 
 async def _under_way(resources: Resources, message: DeployInput) -> Response:

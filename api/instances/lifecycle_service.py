@@ -1,18 +1,21 @@
-"""An instance's life: may it be deployed, pause, go on, delete."""
+"""An instance's life: may it be deployed, and its end."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.configuration import Configuration
+from activities.connection_fields import ensure_connected
 from activities.deploys import ensure_deployable
+from activities.endpoints import bury
+from activities.outbox import announce_removals
+from activities.vault import Vault
 from api.customers.service import DELETE_CUSTOMER, ensure_named
 from api.etags import Precondition
 from api.instances import access
 from api.instances.service import note, touch
 from domain.definitions.model import Definition
+from domain.deliveries import ensure_not_suspended
 from runtime.clock import utcnow
-from runtime.crypto import Keyring
 from runtime.ids import new_id
-from store.instance_flows import InstanceFlows
 from store.integrations import Integrations
 from store.jobs import Jobs
 from store.tables import InstanceRow, JobRow
@@ -20,13 +23,16 @@ from store.tables import InstanceRow, JobRow
 DELETE_INSTANCE = "delete"
 
 
-async def ensure_ready(session: AsyncSession, keyring: Keyring, instance_id: str, precondition: Precondition) -> None:
+async def ensure_ready(session: AsyncSession, vault: Vault, instance_id: str, precondition: Precondition) -> None:
     """What a deploy would refuse, before Temporal is asked. Raises NotFound, Conflict, Invalid `config_invalid`."""
     row = await access.get(session, instance_id)
     precondition.ensure(row.revision)
     access.ensure_stays(row)
+    ensure_not_suspended(row.suspended_at is not None)
     definition = await pinned(session, row)
-    ensure_deployable(definition, await Configuration(keyring).read(session, row.id))
+    values = await Configuration(vault).read(session, row.id)
+    ensure_deployable(definition, values)
+    await ensure_connected(session, vault, row, definition.fields(), values)
 
 
 async def pinned(session: AsyncSession, row: InstanceRow) -> Definition:
@@ -34,23 +40,6 @@ async def pinned(session: AsyncSession, row: InstanceRow) -> Definition:
     version = await Integrations(session).version(row.version_id)
     assert version is not None, "instances.version_id is a foreign key"
     return Definition.model_validate(version.definition)
-
-
-async def pause(
-    session: AsyncSession, principal: str, instance_id: str, pause_note: str | None, precondition: Precondition
-) -> None:
-    """Schedules do not fire, webhooks are refused. A paused instance stays as it is."""
-    row = await access.changeable(session, instance_id, precondition)
-    if row.enabled:
-        await _switch(session, row, enabled=False, pause_note=pause_note)
-        note(session, principal, "instance.paused", row)
-
-
-async def unpause(session: AsyncSession, principal: str, instance_id: str, precondition: Precondition) -> None:
-    row = await access.changeable(session, instance_id, precondition)
-    if not row.enabled:
-        await _switch(session, row, enabled=True, pause_note=None)
-        note(session, principal, "instance.unpaused", row)
 
 
 async def delete(
@@ -65,18 +54,12 @@ async def delete(
         return under_way
     row.deleting = True
     touch(row)
-    flows = await InstanceFlows(session).of_instance(row.id, active_only=False)
-    await InstanceFlows(session).add_tombstones([flow.token for flow in flows], row.updated_at)
+    await bury(session, row, row.updated_at)
     job = _job(row.id, principal)
     Jobs(session).add(job)
     note(session, principal, "instance.deleted", row, job_id=job.id)
+    await announce_removals(session, [row.id], principal)
     return job
-
-
-async def _switch(session: AsyncSession, row: InstanceRow, *, enabled: bool, pause_note: str | None) -> None:
-    row.enabled, row.pause_note = enabled, pause_note
-    touch(row)
-    await InstanceFlows(session).mark_schedules(row.id)
 
 
 async def _under_way(session: AsyncSession, row: InstanceRow) -> JobRow | None:

@@ -22,7 +22,7 @@ async def create(
 ) -> InstanceRead:
     """Create an instance of an integration for a customer. It is not deployed yet."""
     values = body.model_dump(exclude={"config"})
-    shown = await service.create(session, resources.keyring, caller.principal, values, body.config)
+    shown = await service.create(session, resources.vault, caller.principal, values, body.config)
     tag(shown.view.row.revision)
     return InstanceRead.of(shown, resources.settings.public_url)
 
@@ -32,10 +32,11 @@ async def create(
 async def list_(
     query: Annotated[InstanceQuery, Query()], session: Session, pager: PagerDep, resources: ResourcesDep
 ) -> Listing[InstanceRead]:
-    """List instances of all customers, newest first."""
-    shown = await service.find(session, query.wanted(), pager.page)
+    """List instances of all customers, newest first or sorted."""
+    order = query.order()
+    shown = await service.find(session, query.wanted(), pager.page, order)
     read = partial(InstanceRead.of, public_url=resources.settings.public_url)
-    return pager.listing(shown, read, lambda each: each.view.row.id)
+    return pager.listing(shown, read, lambda each: order.key(each.view) if order else each.view.row.id)
 
 
 @router.get("/instances/{instance_id}")
@@ -59,9 +60,7 @@ async def update(
     tag: EtagDep,
 ) -> InstanceRead:
     """Change the fields given. Another version takes effect at the next deploy."""
-    shown = await service.update(
-        session, resources.keyring, caller.principal, instance_id, body.changes(), precondition
-    )
+    shown = await service.update(session, resources.vault, caller.principal, instance_id, body.changes(), precondition)
     tag(shown.view.row.revision)
     return InstanceRead.of(shown, resources.settings.public_url)
 

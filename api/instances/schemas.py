@@ -5,13 +5,31 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.endpoints import EndpointRead
 from api.flows.schemas import FlowRead
 from api.instances.service import InstanceShown
 from api.shapes import Filter, Input, Instant, Labels, Name, Patch, Ref, Text, VersionRef
-from store.instances import InstanceFilter
+from domain.logs import LOG_LEVELS, LogLevel, least_severity
+from domain.pausing import PauseMode
+from store.instances import InstanceFilter, InstanceOrder, order_by
 from store.tables import EventRow
 
 ConfigState = Literal["configured", "needs_configuration"]
+InstanceState = Literal["not_deployed", "enabled", "paused", "suspended", "deleting"]
+Order = Literal[
+    "name",
+    "-name",
+    "created_at",
+    "-created_at",
+    "updated_at",
+    "-updated_at",
+    "customer",
+    "-customer",
+    "integration",
+    "-integration",
+    "version",
+    "-version",
+]
 
 EXAMPLE: dict[str, Any] = {
     "customer_id": "cust_01k5q2m7a8x9y0z1b2c3d4e5f6",
@@ -40,6 +58,14 @@ class InstanceUpdate(Patch):
     description: Text | None = None
     labels: Labels = Field(default_factory=list)
     version_id: str = Field(default_factory=str, description="Up or down; takes effect at the next deploy")
+    log_level: LogLevel = Field(
+        default_factory=lambda: LOG_LEVELS[0],
+        description="The least severity of its executions' lines that is kept; `none`: no lines. Within half a minute",
+    )
+    step_outputs_disabled: bool = Field(
+        default_factory=bool,
+        description="True: inputs and outputs of steps go when their execution ends. Within half a minute",
+    )
 
 
 class InstanceQuery(Filter):
@@ -53,6 +79,17 @@ class InstanceQuery(Filter):
     config_state: list[ConfigState] = Field(default_factory=list)
     needs_deploy: list[bool] = Field(default_factory=list)
     in_failed_state: list[bool] = Field(default_factory=list)
+    state: list[InstanceState] = Field(default_factory=list)
+    suspended: list[bool] = Field(default_factory=list)
+    visible_to_customer: list[bool] = Field(
+        default_factory=list, description="What the customer sees: not what staff has made and left unconfigured"
+    )
+    sort: Order | None = Field(None, description="Default: newest first. With - in front: the other way round")
+
+    def order(self) -> InstanceOrder | None:
+        if self.sort is None:
+            return None
+        return order_by(self.sort.removeprefix("-"), descending=self.sort.startswith("-"))
 
     def wanted(self) -> InstanceFilter:
         return InstanceFilter(
@@ -66,6 +103,9 @@ class InstanceQuery(Filter):
             configured=_one_of([state == "configured" for state in self.config_state]),
             needs_deploy=_one_of(self.needs_deploy),
             failed=_one_of(self.in_failed_state),
+            states=self.state,
+            suspended=_one_of(self.suspended),
+            visible_to_customer=_one_of(self.visible_to_customer),
         )
 
 
@@ -85,10 +125,18 @@ class InstanceRead(BaseModel):
     deployed_at: Instant | None
     enabled: bool
     pause_note: str | None
+    pause_mode: PauseMode | None = Field(description="While paused, what webhooks do: refused, or held")
+    held_count: int = Field(description="Executions that wait for the end of the pause, or behind a drain")
+    drain_job_id: str | None = Field(description="The job that starts what was held, while it does")
+    suspended: bool = Field(description="By the operator; whether it is enabled stays as it is")
+    suspension_note: str | None
+    log_level: LogLevel = Field(description="The least severity of its executions' lines that is kept")
+    step_outputs_disabled: bool = Field(description="Inputs and outputs of steps go when their execution ends")
     needs_deploy: bool
     in_failed_state: bool
     connection_error: str | None
     last_execution_at: Instant | None
+    endpoint: EndpointRead
     flows: list[FlowRead]
     state: Literal["active", "deleting"]
     created_at: Instant
@@ -116,10 +164,18 @@ class InstanceRead(BaseModel):
             deployed_at=row.deployed_at,
             enabled=row.enabled,
             pause_note=row.pause_note,
+            pause_mode=PauseMode(row.pause_mode or PauseMode.DROP) if not row.enabled else None,
+            held_count=shown.held,
+            drain_job_id=row.drain_job_id,
+            suspended=row.suspended_at is not None,
+            suspension_note=row.suspension_note,
+            log_level=LOG_LEVELS[least_severity(row.log_level)],
+            step_outputs_disabled=row.step_outputs_disabled,
             needs_deploy=row.needs_deploy,
             in_failed_state=view.failed,
-            connection_error=None,
+            connection_error=shown.connection_error,
             last_execution_at=view.last_execution_at,
+            endpoint=EndpointRead.of(row.endpoint_mode, shown.address, public_url),
             flows=[FlowRead.of(flow, public_url) for flow in shown.flows],
             state="deleting" if row.deleting else "active",
             created_at=row.created_at,

@@ -7,22 +7,30 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.configuration import Configuration
+from activities.connection_fields import ensure_references
 from activities.deploys import sync_flows
+from activities.endpoints import common
+from activities.holding import may_hold
+from activities.vault import Vault
+from activities.versions import move
 from api.customers.service import ensure_stays as ensure_customer_stays
 from api.etags import Precondition
 from api.events import record
 from api.flows.service import FlowView
 from api.flows.service import views as flow_views
 from api.instances import access
-from domain.config import check_values, config_state
+from api.integrations.versions_service import chosen, offered
+from domain.config import check_values, config_state, with_changes
 from domain.definitions.model import Definition
-from domain.errors import Conflict, Invalid, NotFound, Problem
+from domain.errors import Invalid, NotFound, Problem
 from runtime.clock import utcnow
-from runtime.crypto import Keyring
 from runtime.ids import new_id
+from store.connections import Connections
 from store.customers import Customers
-from store.events import Events
-from store.instances import InstanceFilter, Instances, InstanceView
+from store.endpoints import Addressed
+from store.events import EventFilter, Events
+from store.held import HeldExecutions
+from store.instances import InstanceFilter, InstanceOrder, Instances, InstanceView
 from store.integrations import Integrations
 from store.paging import Page
 from store.tables import CustomerRow, EventRow, InstanceRow, IntegrationRow, VersionRow
@@ -32,22 +40,27 @@ from store.tables import CustomerRow, EventRow, InstanceRow, IntegrationRow, Ver
 class InstanceShown:
     view: InstanceView
     flows: list[FlowView]
+    address: Addressed | None  # what all of its webhooks come in through, if they have it in common
+    connection_error: str | None = None
+    held: int = 0
 
 
 async def create(
-    session: AsyncSession, keyring: Keyring, principal: str, values: dict[str, Any], config: dict[str, Any]
+    session: AsyncSession, vault: Vault, principal: str, values: dict[str, Any], config: dict[str, Any]
 ) -> InstanceShown:
     """Not deployed. Its flows have their URLs from the start. Raises Invalid, Conflict `no_version`."""
     customer, integration = await _parents(session, values)
     ensure_customer_stays(customer)
-    version = await _chosen(session, integration, values["version_id"])
+    version = await chosen(session, integration, values["version_id"])
     definition = Definition.model_validate(version.definition)
     given = {key: value for key, value in config.items() if value is not None}
     ensure_fits(definition, given, "#/config")
+    given = with_changes(definition.fields(), {}, given)
+    await ensure_references(session, customer.id, definition.fields(), given, "#/config")
     row = _row(values, integration, version, configured=config_state(definition.fields(), given))
     Instances(session).add(row)
     await session.flush()
-    await Configuration(keyring).write(session, row.id, definition.fields(), given, row.created_at)
+    await Configuration(vault).write(session, row, definition.fields(), given, row.created_at)
     await sync_flows(session, row.id, definition, row.created_at)
     note(session, principal, "instance.created", row, version=version.number)
     if given:
@@ -55,8 +68,10 @@ async def create(
     return await get(session, row.id)
 
 
-async def find(session: AsyncSession, wanted: InstanceFilter, page: Page) -> Sequence[InstanceShown]:
-    return await _shown(session, await Instances(session).list(wanted, page))
+async def find(
+    session: AsyncSession, wanted: InstanceFilter, page: Page, order: InstanceOrder | None = None
+) -> Sequence[InstanceShown]:
+    return await _shown(session, await Instances(session).list(wanted, page, order))
 
 
 async def get(session: AsyncSession, instance_id: str) -> InstanceShown:
@@ -68,12 +83,12 @@ async def get(session: AsyncSession, instance_id: str) -> InstanceShown:
 
 async def find_events(session: AsyncSession, instance_id: str, page: Page) -> Sequence[EventRow]:
     row = await access.get(session, instance_id)
-    return await Events(session).list(row.id, page)
+    return await Events(session).list(EventFilter(instance_ids=[row.id]), page)
 
 
 async def update(
     session: AsyncSession,
-    keyring: Keyring,
+    vault: Vault,
     principal: str,
     instance_id: str,
     changes: dict[str, Any],
@@ -83,7 +98,7 @@ async def update(
     changed = {name: value for name, value in changes.items() if getattr(row, name) != value}
     if changed:
         if "version_id" in changed:
-            await _move(session, keyring, row, changed["version_id"])
+            await _move(session, vault, row, changed["version_id"])
         for name, value in changed.items():
             setattr(row, name, value)
         touch(row)
@@ -121,30 +136,6 @@ async def _parents(session: AsyncSession, values: dict[str, Any]) -> tuple[Custo
     raise Invalid(problems[0].detail, problems)
 
 
-async def _chosen(session: AsyncSession, integration: IntegrationRow, version_id: str | None) -> VersionRow:
-    if version_id is not None:
-        return await _offered(session, integration.id, version_id)
-    latest = await Integrations(session).latest_available(integration.id)
-    if latest is None:
-        raise Conflict("The integration has no available version: publish one first.", code="no_version")
-    return latest
-
-
-async def _offered(session: AsyncSession, integration_id: str, version_id: str) -> VersionRow:
-    version = await Integrations(session).version(version_id)
-    if version is None:
-        raise _unfit_version("not_found", "There is no such version.")
-    if version.integration_id != integration_id:
-        raise _unfit_version("wrong_integration", "This is a version of another integration.")
-    if not version.available:
-        raise _unfit_version("version_unavailable", f"Version {version.number} is not available.")
-    return version
-
-
-def _unfit_version(code: str, detail: str) -> Invalid:
-    return Invalid(detail, [Problem("#/version_id", code, detail)])
-
-
 def _row(values: dict[str, Any], integration: IntegrationRow, version: VersionRow, *, configured: bool) -> InstanceRow:
     now = utcnow()
     labels = integration.labels if values["labels"] is None else values["labels"]
@@ -162,18 +153,26 @@ def _row(values: dict[str, Any], integration: IntegrationRow, version: VersionRo
     )
 
 
-async def _move(session: AsyncSession, keyring: Keyring, row: InstanceRow, version_id: str) -> None:
+async def _move(session: AsyncSession, vault: Vault, row: InstanceRow, version_id: str) -> None:
     """What another version means at once. A deployed instance's flows stay as they are until it is deployed again."""
-    version = await _offered(session, row.integration_id, version_id)
-    definition = Definition.model_validate(version.definition)
-    values = await Configuration(keyring).read(session, row.id)
-    row.configured = config_state(definition.fields(), values)
-    row.needs_deploy = True
-    row.config_revision += 1  # the configuration has other fields now
+    version = await offered(session, row.integration_id, version_id)
+    definition = await move(session, Configuration(vault), row, version)
     if row.deployment_id is None:
         await sync_flows(session, row.id, definition, utcnow())
 
 
 async def _shown(session: AsyncSession, views: Sequence[InstanceView]) -> list[InstanceShown]:
     flows = await flow_views(session, [view.row for view in views])
-    return [InstanceShown(view, flows[view.row.id]) for view in views]
+    addresses = await common(session, [view.row for view in views])
+    errors = await Connections(session).errors([view.row.id for view in views])
+    held = await HeldExecutions(session).counts([view.row.id for view in views if may_hold(view.row)])
+    return [
+        InstanceShown(
+            view,
+            flows[view.row.id],
+            addresses.get(view.row.id),
+            errors.get(view.row.id),
+            held.get(view.row.id, 0),
+        )
+        for view in views
+    ]

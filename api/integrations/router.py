@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Query, Response
 from pydantic import ValidationError
 
 from api.deps import BodyDep, CallerDep, EtagDep, PagerDep, PreconditionDep, ResourcesDep, Session
+from api.endpoints import EndpointRead, RotateBody
 from api.etags import etag
 from api.integrations import service
 from api.integrations.outline import actions_of, flows_of
@@ -65,7 +67,7 @@ async def put(
     )
     response.status_code = 201 if created else 200
     tag(row.revision)
-    return _read(await service.view(session, row))
+    return _read(await service.view(session, row), resources.settings.public_url)
 
 
 @definitions.post("/definitions/validate", openapi_extra=DEFINITION_BODY)
@@ -91,21 +93,40 @@ def _checked(text: str | bytes, catalog: Catalog) -> tuple[ReadResult, Any]:
 @router.get("/integrations")
 @requires("read")
 async def list_(
-    query: Annotated[IntegrationQuery, Query()], session: Session, pager: PagerDep
+    query: Annotated[IntegrationQuery, Query()], session: Session, pager: PagerDep, resources: ResourcesDep
 ) -> Listing[IntegrationRead]:
     """List integrations, newest first."""
     labels = [label.lower() for label in query.label]
     views = await service.find(session, IntegrationFilter(query.q, labels, query.category), pager.page)
-    return pager.listing(views, _read, lambda view: view.row.id)
+    read = partial(_read, public_url=resources.settings.public_url)
+    return pager.listing(views, read, lambda view: view.row.id)
 
 
 @router.get("/integrations/{integration_id}")
 @requires("read")
-async def get(integration_id: str, session: Session, tag: EtagDep) -> IntegrationRead:
+async def get(integration_id: str, session: Session, resources: ResourcesDep, tag: EtagDep) -> IntegrationRead:
     """Read an integration."""
     row = await service.get(session, integration_id)
     tag(row.revision)
-    return _read(await service.view(session, row))
+    return _read(await service.view(session, row), resources.settings.public_url)
+
+
+@router.post("/integrations/{integration_id}/rotate_endpoint")
+@requires("write")
+async def rotate_endpoint(
+    integration_id: str,
+    session: Session,
+    caller: CallerDep,
+    resources: ResourcesDep,
+    precondition: PreconditionDep,
+    tag: EtagDep,
+    body: RotateBody | None = None,
+) -> IntegrationRead:
+    """Give the endpoint that all instances share another URL; the old one answers 410, at once or after the overlap."""
+    overlap = (body or RotateBody()).overlap
+    row = await service.rotate_endpoint(session, caller.principal, integration_id, overlap, precondition)
+    tag(row.revision)
+    return _read(await service.view(session, row), resources.settings.public_url)
 
 
 @router.get(
@@ -127,7 +148,7 @@ def _definition_text(body: Body) -> str | bytes:
         raise invalid(error.errors(include_input=False, include_url=False)) from None
 
 
-def _read(view: IntegrationView) -> IntegrationRead:
+def _read(view: IntegrationView, public_url: str) -> IntegrationRead:
     row, latest = view.row, view.latest
     return IntegrationRead(
         id=row.id,
@@ -139,6 +160,7 @@ def _read(view: IntegrationView) -> IntegrationRead:
         latest_version=VersionRef(id=latest.id, number=latest.number) if latest else None,
         has_unpublished_changes=view.has_unpublished_changes,
         instance_count=view.instance_count,
+        endpoint=EndpointRead.of("shared_instance", row, public_url) if row.token is not None else None,
         marketplace=None,
         created_at=row.created_at,
         updated_at=row.updated_at,

@@ -1,11 +1,12 @@
-"""What integrations, versions and checked definitions look like on the wire."""
+"""What integrations and checked definitions look like on the wire."""
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from api.endpoints import EndpointRead
 from api.problems import ProblemItem
-from api.shapes import Filter, Input, Instant, Patch, Text, VersionRef
+from api.shapes import Filter, Input, Instant, VersionRef
 
 EXAMPLE = """\
 schema: flowgraft/v1
@@ -25,18 +26,6 @@ class DefinitionBody(Input):
     definition: str
 
 
-class PublishBody(Input):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"comment": "Retries on the first step"}]})
-
-    comment: Text | None = None
-
-
-class VersionUpdate(Patch):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"available": False}]})
-
-    available: bool = Field(default_factory=bool)
-
-
 class IntegrationQuery(Filter):
     q: str | None = Field(None, description="Any part of the name or the key")
     label: list[str] = Field(default_factory=list, description="Repeated: all of them")
@@ -53,18 +42,8 @@ class IntegrationRead(BaseModel):
     latest_version: VersionRef | None = Field(description="The newest that can be chosen for an instance")
     has_unpublished_changes: bool
     instance_count: int
+    endpoint: EndpointRead | None = Field(description="That all instances share, once a version has had one")
     marketplace: dict[str, Any] | None
-    created_at: Instant
-    updated_at: Instant
-
-
-class VersionRead(BaseModel):
-    id: str
-    integration_id: str
-    number: int
-    comment: str | None
-    available: bool
-    instance_count: int
     created_at: Instant
     updated_at: Instant
 

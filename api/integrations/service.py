@@ -1,14 +1,17 @@
-"""What can be done with integrations: keep a draft, publish it, choose which versions are offered."""
+"""What can be done with integrations: keep a draft, publish it."""
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities.endpoints import follow_publication, rotate
 from api.etags import Precondition
 from api.events import record
+from api.integrations.versions_service import VersionView
 from domain.catalog import Catalog
 from domain.definitions.model import Definition
 from domain.definitions.reader import read_definition
@@ -29,9 +32,11 @@ class IntegrationView:
 
 
 @dataclass(frozen=True)
-class VersionView:
-    row: VersionRow
-    instance_count: int
+class Publication:
+    """What is told of a version when it is published."""
+
+    comment: str | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 async def put_draft(
@@ -65,7 +70,7 @@ async def view(session: AsyncSession, row: IntegrationRow) -> IntegrationView:
 
 
 async def publish(
-    session: AsyncSession, principal: str, integration_id: str, comment: str | None, precondition: Precondition
+    session: AsyncSession, principal: str, integration_id: str, told: Publication, precondition: Precondition
 ) -> VersionView:
     """Raises Conflict: `nothing_to_publish`."""
     row = await get(session, integration_id, for_update=True)
@@ -73,40 +78,24 @@ async def publish(
     latest = await Integrations(session).version_by_number(row.id, row.latest_number)
     if latest is not None and latest.text == row.draft_text:
         raise Conflict(f"The draft is the same as version {latest.number}.", code="nothing_to_publish")
-    version = _version(row, comment)
+    version = _version(row, principal, told)
     Integrations(session).add_version(version)
+    follow_publication(row, version.definition)
     _change(session, principal, row, "integration.published", {"latest_number": version.number}, version_id=version.id)
     return VersionView(version, 0)
 
 
-async def find_versions(session: AsyncSession, integration_id: str, page: Page) -> Sequence[VersionView]:
-    row = await get(session, integration_id)
-    versions = await Integrations(session).versions(row.id, page)
-    counts = await Integrations(session).version_instance_counts([version.id for version in versions])
-    return [VersionView(version, counts[version.id]) for version in versions]
-
-
-async def get_version(session: AsyncSession, version_id: str) -> VersionView:
-    row = await Integrations(session).version(version_id)
-    if row is None:
-        raise NotFound("There is no such version.")
-    counts = await Integrations(session).version_instance_counts([row.id])
-    return VersionView(row, counts[row.id])
-
-
-async def update_version(
-    session: AsyncSession, principal: str, version_id: str, changes: dict[str, Any], precondition: Precondition
-) -> VersionView:
-    version = await get_version(session, version_id)
-    row = version.row
+async def rotate_endpoint(
+    session: AsyncSession, principal: str, integration_id: str, overlap: timedelta, precondition: Precondition
+) -> IntegrationRow:
+    """Another URL of the endpoint that all instances share. Raises Conflict where there is none."""
+    row = await get(session, integration_id, for_update=True)
     precondition.ensure(row.revision)
-    available = changes.get("available", row.available)
-    if available != row.available:
-        row.available = available
-        row.revision += 1
-        row.updated_at = utcnow()
-        record(session, principal, "version.updated", row.id, details={"available": available})
-    return version
+    if row.token is None:
+        raise Conflict("No published version has the endpoint mode shared_instance.")
+    await rotate(session, row, overlap, utcnow())
+    _change(session, principal, row, "integration.endpoint_rotated", {}, overlap_seconds=overlap.total_seconds())
+    return row
 
 
 def _read(text: str | bytes, catalog: Catalog) -> Definition:
@@ -138,7 +127,7 @@ def _create(session: AsyncSession, principal: str, values: dict[str, Any]) -> In
 
 
 def _change(
-    session: AsyncSession, principal: str, row: IntegrationRow, action: str, values: dict[str, Any], **details: str
+    session: AsyncSession, principal: str, row: IntegrationRow, action: str, values: dict[str, Any], **details: Any
 ) -> None:
     for name, value in values.items():
         setattr(row, name, value)
@@ -147,13 +136,15 @@ def _change(
     record(session, principal, action, row.id, details={"key": row.key, **details})
 
 
-def _version(row: IntegrationRow, comment: str | None) -> VersionRow:
+def _version(row: IntegrationRow, principal: str, told: Publication) -> VersionRow:
     now = utcnow()
     return VersionRow(
         id=new_id("ver"),
         integration_id=row.id,
         number=row.latest_number + 1,
-        comment=comment,
+        comment=told.comment,
+        attributes=told.attributes,
+        principal=principal,
         available=True,
         text=row.draft_text,
         definition=row.draft,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.deps import PagerDep, Session
+from api.deps import PagerDep, ResourcesDep, Session
 from api.logs import service
 from api.logs.schemas import LogQuery, LogRead
 from api.paging import Listing
@@ -15,7 +15,10 @@ router = v1_router("logs")
 
 @router.get("/logs")
 @requires("read")
-async def list_(query: Annotated[LogQuery, Query()], session: Session, pager: PagerDep) -> Listing[LogRead]:
+async def list_(
+    query: Annotated[LogQuery, Query()], session: Session, resources: ResourcesDep, pager: PagerDep
+) -> Listing[LogRead]:
     """Search log lines, newest first."""
-    rows = await service.find(session, query.wanted(), pager.page)
-    return pager.listing(rows, LogRead.of, lambda row: row.id)
+    asked = await service.prepared(resources.database, query.asked())
+    lines = await service.find(session, asked, pager.page)
+    return pager.listing(lines, LogRead.of, lambda line: line.id)

@@ -1,6 +1,7 @@
 """What the shape alone cannot tell: a definition's parts agree with each other and with the catalog of actions."""
 
 from domain.catalog import Catalog
+from domain.definitions.endpoint import check_endpoint
 from domain.definitions.fields import check_pages
 from domain.definitions.flows import check_flow
 from domain.definitions.model import Definition
@@ -9,10 +10,11 @@ from domain.definitions.scope import Known
 
 
 def check_definition(definition: Definition, catalog: Catalog, report: Report) -> None:
-    check_pages(definition.config, report)
+    check_endpoint(definition, report)
+    known = Known(definition.fields(), {flow.key: None for flow in definition.flows}, report)
+    check_pages(definition.config, known, catalog)
     if not definition.flows:
         report.add(("flows",), "no_flow", "a definition needs at least one flow")
-    known = Known(definition.fields(), {flow.key: None for flow in definition.flows}, report)
     seen: set[str] = set()
     for index, flow in enumerate(definition.flows):
         if flow.key in seen:

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 from domain.catalog import Catalog
 from domain.definitions.limits import check_duration
-from domain.definitions.model import Dedupe, Flow, Retry, ScheduleTrigger, WebhookTrigger
+from domain.definitions.model import Concurrency, Dedupe, Flow, Retry, ScheduleTrigger, WebhookTrigger
 from domain.definitions.places import Report
 from domain.definitions.scope import TRIGGER_ROOTS, Known, Scope
+from domain.definitions.signing import check_hmac
 from domain.definitions.steps import StepChecks
 from domain.schedules import check_cron, check_time_zone
 from domain.text import truncate
@@ -15,6 +16,15 @@ from domain.values import Location, PathSyntax, is_expression, parse_path
 LONGEST_TIMEOUT = timedelta(hours=24)
 LONGEST_DELAY = timedelta(minutes=60)
 LONGEST_MAX_DELAY = timedelta(hours=24)
+
+_QUEUED = ("sequential", "throttled")
+_OF_QUEUES = {
+    "limit": ("throttled",),
+    "key": _QUEUED,
+    "max_length": _QUEUED,
+    "when_full": _QUEUED,
+    "on_failure": _QUEUED,
+}
 
 _NOT_BUILT_TRIGGERS = {"flow", "poll"}
 
@@ -31,12 +41,12 @@ def check_flow(flow: Flow, at: Location, known: Known, catalog: Catalog) -> None
     if flow.retry:
         if synchronous:
             report.add((*at, "retry"), "invalid_value", "a synchronous flow has no retry: its caller waits", key=True)
-        _check_retry(flow.retry, (*at, "retry"), report)
+        _check_retry(flow.retry, trigger.type, (*at, "retry"), known)
     if flow.concurrency and (synchronous or trigger.type == "schedule"):
         kind = "synchronous" if synchronous else "schedule"
         report.add((*at, "concurrency"), "invalid_value", f"a {kind} flow has no concurrency", key=True)
     elif flow.concurrency:
-        _check_concurrency(flow, (*at, "concurrency"), report)
+        _check_concurrency(flow.concurrency, trigger.type, (*at, "concurrency"), known)
     check_duration(flow.timeout, (*at, "timeout"), report, longest=LONGEST_TIMEOUT)
     StepChecks(Scope(known, flow.steps), catalog).check_steps(flow.steps, (*at, "steps"))
 
@@ -48,10 +58,7 @@ def _check_webhook(trigger: WebhookTrigger, at: Location, known: Known) -> None:
     if trigger.respond == "sync":
         report.add((*at, "respond"), "not_supported_yet", "synchronous flows are not built yet")
     if trigger.security and trigger.security.hmac:
-        report.add((*at, "security", "hmac"), "not_supported_yet", "hmac is not built yet", key=True)
-        scope.check(
-            trigger.security.hmac.secret, (*at, "security", "hmac", "secret"), secrets=True, roots=TRIGGER_ROOTS
-        )
+        check_hmac(trigger.security.hmac, (*at, "security", "hmac"), known)
     if trigger.dedupe:
         _check_dedupe(trigger.dedupe, (*at, "dedupe"), report)
     scope.check(trigger.tags, (*at, "tags"), roots=TRIGGER_ROOTS)
@@ -91,20 +98,26 @@ def _check_schedule(trigger: ScheduleTrigger, at: Location, known: Known) -> Non
     check_duration(trigger.catch_up, (*at, "catch_up"), report)
 
 
-def _check_retry(retry: Retry, at: Location, report: Report) -> None:
+def _check_retry(retry: Retry, trigger: str, at: Location, known: Known) -> None:
+    report = known.report
     check_duration(retry.delay, (*at, "delay"), report, longest=LONGEST_DELAY, zero=True)
     check_duration(retry.max_delay, (*at, "max_delay"), report, longest=LONGEST_MAX_DELAY, zero=True)
-    if retry.unique_by is not None:
-        report.add((*at, "unique_by"), "not_supported_yet", "unique_by is not built yet", key=True)
+    if retry.unique_by is not None and trigger != "webhook":
+        report.add((*at, "unique_by"), "invalid_value", "unique_by goes with webhook triggers", key=True)
+    elif retry.unique_by is not None:
+        Scope(known).check(retry.unique_by, (*at, "unique_by"), roots=TRIGGER_ROOTS)
 
 
-def _check_concurrency(flow: Flow, at: Location, report: Report) -> None:
-    concurrency = flow.concurrency
-    if concurrency is None:
-        return
-    if concurrency.mode != "parallel":
-        report.add((*at, "mode"), "not_supported_yet", f"{concurrency.mode} flows are not built yet")
-        return
-    for name, goes_with in (("limit", "throttled"), ("key", "sequential and throttled")):
-        if getattr(concurrency, name) is not None:
-            report.add((*at, name), "invalid_value", f"{name} goes with {goes_with} flows", key=True)
+def _check_concurrency(concurrency: Concurrency, trigger: str, at: Location, known: Known) -> None:
+    report, mode = known.report, concurrency.mode
+    if mode != "parallel" and trigger != "webhook":
+        report.add((*at, "mode"), "invalid_value", f"{mode} goes with webhook triggers")
+    if mode == "throttled" and concurrency.limit is None:
+        report.add(at, "invalid_value", "a throttled flow has a limit: how many run at once")
+    for name, modes in _OF_QUEUES.items():
+        if getattr(concurrency, name) is not None and mode not in modes:
+            report.add((*at, name), "invalid_value", f"{name} goes with {' and '.join(modes)} flows", key=True)
+    if concurrency.when_full is not None and concurrency.max_length is None:
+        report.add((*at, "when_full"), "invalid_value", "when_full goes with max_length", key=True)
+    if concurrency.key is not None and mode != "parallel":
+        Scope(known).check(concurrency.key, (*at, "key"), roots=TRIGGER_ROOTS)

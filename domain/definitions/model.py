@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 IntegrationKey = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", min_length=1, max_length=100)]
 Key = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", min_length=1, max_length=100)]
@@ -20,6 +20,28 @@ class Node(BaseModel):
 def one_of(*keys: str) -> ConfigDict:
     """Of these keys exactly one: a hint for editors; the reader says it in words of its own."""
     return ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in keys]})
+
+
+class OptionsFrom(Node):
+    """An action that lists a field's options live. `items`, `label` and `value` are paths such as body.regions."""
+
+    action: str
+    connection: Key | None = None
+    inputs: dict[str, Any] = {}
+    items: str | None = Field(None, description="Where the list is in what the action returns; default: it is the list")
+    label: str | None = Field(None, description="What people see of an item; default: its value")
+    value: str | None = Field(None, description="What is kept of an item; default: the item itself")
+
+
+class ConnectionCheck(Node):
+    """An action that shows whether a connection works, for when somebody tests it."""
+
+    action: str
+    inputs: dict[str, Any] = {}
+
+    def as_used_by(self, key: str) -> OptionsFrom:
+        """With the connection that it belongs to."""
+        return OptionsFrom(connection=key, **self.model_dump(exclude_unset=True))
 
 
 class ConfigField(Node):
@@ -46,18 +68,21 @@ class ConfigField(Node):
     required: bool | None = None
     default: Any = None
     options: list[Scalar] | None = None
-    options_from: dict[str, Any] | None = None
+    options_from: OptionsFrom | None = None
     collection: Literal["list", "map"] | None = None
     secret: bool = False
     visible_to: Literal["customer", "embedded", "organization"] = "customer"
     connection: str | None = Field(None, description="The kind of a connection field, such as http/bearer")
     hosts: list[str] | None = Field(None, description="The only hosts a connection's secret is ever sent to")
+    check: ConnectionCheck | None = None
     language: Literal["json", "xml", "html"] | None = None
     form_schema: dict[str, Any] | None = Field(None, alias="schema")
     ui_schema: dict[str, Any] | None = None
 
     @property
     def is_required(self) -> bool:
+        if self.type == "html":
+            return False
         return self.default is None if self.required is None else self.required
 
 
@@ -67,9 +92,29 @@ class ConfigPage(Node):
     fields: list[ConfigField] = []
 
 
+def _how_many(value: Any) -> str:
+    return "list" if isinstance(value, list) else "str"
+
+
+HmacScheme = Literal["standard_webhooks", "github", "stripe", "slack", "generic"]
+OneOrMore = Annotated[Annotated[str, Tag("str")] | Annotated[list[str], Tag("list")], Discriminator(_how_many)]
+
+
 class Hmac(Node):
-    scheme: Literal["standard_webhooks", "github", "stripe", "slack", "generic"]
-    secret: str
+    """How deliveries are signed. What stands below `tolerance` goes with the generic scheme."""
+
+    scheme: HmacScheme
+    secret: OneOrMore = Field(description="{{ config.key }} of a secret field; two of them while it is being changed")
+    tolerance: Duration | None = Field(None, description="How far the time of signing may be from ours; default 5m")
+    header: str | None = Field(None, description="The signature's; default x-signature")
+    algorithm: Literal["sha256", "sha512"] | None = Field(None, description="Default sha256")
+    encoding: Literal["hex", "base64"] | None = Field(None, description="Default hex")
+    prefix: str | None = Field(None, description="Stands in front of the signature, such as sha256=")
+    timestamp_header: str | None = Field(None, description="With Unix seconds; <seconds>.<body> is then signed")
+
+    @property
+    def secrets(self) -> list[str]:
+        return [self.secret] if isinstance(self.secret, str) else self.secret
 
 
 class Security(Node):
@@ -141,6 +186,9 @@ class Concurrency(Node):
     mode: Literal["parallel", "sequential", "throttled"] = "parallel"
     limit: Annotated[int, Field(ge=1, le=100)] | None = None
     key: str | None = None
+    max_length: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    when_full: Literal["reject", "drop_oldest"] | None = None
+    on_failure: Literal["step_aside", "hold"] | None = None
 
 
 class OnError(Node):
@@ -237,6 +285,17 @@ class Flow(Node):
         yield from walk(self.steps)
 
 
+EndpointMode = Literal["flow_specific", "instance_specific", "shared_instance"]
+
+
+class Endpoint(Node):
+    """Which address webhooks have: each flow one of its own, each instance one, or all instances the same."""
+
+    mode: EndpointMode = "flow_specific"
+    flow: str | None = Field(None, description="Where a request names its flow by key, such as headers.x-acme-flow")
+    customer: str | None = Field(None, description="Where it names its customer by external_id, such as body.account")
+
+
 class Definition(Node):
     """An integration definition, `flowgraft/v1`."""
 
@@ -246,8 +305,13 @@ class Definition(Node):
     description: str | None = None
     category: str | None = None
     labels: list[str] = []
+    endpoint: Endpoint | None = None
     config: list[ConfigPage] = []
     flows: list[Flow]
+
+    @property
+    def endpoint_mode(self) -> EndpointMode:
+        return self.endpoint.mode if self.endpoint else "flow_specific"
 
     def fields(self) -> dict[str, ConfigField]:
         return {field.key: field for page in self.config for field in page.fields}

@@ -116,6 +116,8 @@ class Scope:
         if field is None:
             hint = self.report.did_you_mean(key, self.known.fields)
             self.report.add(at, "unknown_config_key", f"there is no config key {truncate(key, 60)}{hint}")
+        elif field.type == "html":
+            self.report.add(at, "unknown_config_key", f"config.{key} is text on a page: it has no value")
         elif field.secret and not secrets:
             detail = f"config.{key} is secret: it may stand in an action's inputs and in security only"
             self.report.add(at, "secret_not_allowed", detail)

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from domain.catalog import ActionSpec, Catalog
+from domain.catalog import Catalog
 from domain.conditions import check_condition
+from domain.definitions.actions import ActionChecks
 from domain.definitions.limits import check_duration
 from domain.definitions.model import Case, Loop, Step, Stop
 from domain.definitions.scope import ITEM_ROOTS, STEP_ROOTS, Enclosing, Scope
-from domain.text import truncate
 from domain.values import Location, is_expression
 
 LONGEST_TIMEOUT = timedelta(hours=24)
@@ -17,7 +17,6 @@ LONGEST_DELAY = timedelta(hours=1)
 
 _KINDS = ("action", "branch", "loop", "stop", "break", "sleep", "wait", "call")
 _NOT_BUILT_KINDS = {"wait", "call"}
-_NOT_BUILT_INPUTS = {("http", "multipart")}
 _ONLY_ACTIONS = ("connection", "inputs", "on_error", "timeout")
 
 
@@ -27,8 +26,7 @@ class StepChecks:
     def __init__(self, scope: Scope, catalog: Catalog) -> None:
         self.scope = scope
         self.report = scope.report
-        self.catalog = catalog
-        self.components = {spec.component: None for spec in catalog.values()}
+        self.actions = ActionChecks(scope.known.fields, catalog, scope.report)
         self.seen: set[str] = set()
 
     def check_steps(self, steps: list[Step], at: Location) -> list[str]:
@@ -72,7 +70,7 @@ class StepChecks:
             self.report.add(at, "missing", "steps is missing: what the loop does")
 
     def _check_action(self, step: Step, action: str, at: Location) -> None:
-        spec = self._spec(action, (*at, "action"))
+        spec = self.actions.spec(action, (*at, "action"))
         for name, value in step.inputs.items():
             lazy = spec is not None and name in spec.lazy
             roots = STEP_ROOTS | ITEM_ROOTS if lazy else STEP_ROOTS
@@ -81,57 +79,11 @@ class StepChecks:
             else:
                 self.scope.check(value, (*at, "inputs", name), secrets=not lazy, roots=roots)
         if spec is not None:
-            self._check_inputs(step, spec, at)
-            self._check_connection(step, spec, (*at, "connection"))
+            self.actions.check_use(step, spec, at)
         if step.timeout is not None:
             check_duration(step.timeout, (*at, "timeout"), self.report, longest=LONGEST_TIMEOUT)
         if step.on_error:
             check_duration(step.on_error.delay, (*at, "on_error", "delay"), self.report, LONGEST_DELAY, zero=True)
-
-    def _spec(self, action: str, at: Location) -> ActionSpec | None:
-        spec = self.catalog.get(action)
-        if spec is not None:
-            return spec
-        component, dot, name = action.partition(".")
-        if component in self.components:
-            known = [each for each in self.catalog if each.startswith(f"{component}.")]
-            hint = self.report.did_you_mean(action, known) or f": it has {', '.join(known)}"
-            named = f"no action {truncate(name, 60)}" if dot else "no action named here, such as http.get"
-            self.report.add(at, "unknown_action", f"the component {component} has {named}{hint}")
-            return None
-        nearest = self.report.did_you_mean(action, self.catalog) or self.report.did_you_mean(component, self.components)
-        self.report.add(at, "unknown_component", f"there is no component {truncate(component, 60)}{nearest}")
-        return None
-
-    def _check_inputs(self, step: Step, spec: ActionSpec, at: Location) -> None:
-        for name in step.inputs:
-            if (spec.component, name) in _NOT_BUILT_INPUTS:
-                self.report.add((*at, "inputs", name), "not_supported_yet", f"{name} is not built yet", key=True)
-            elif name not in spec.fields:
-                hint = self.report.did_you_mean(name, spec.fields) or f": it takes {', '.join(spec.fields) or 'none'}"
-                detail = f"{spec.key} has no input {truncate(name, 60)}{hint}"
-                self.report.add((*at, "inputs", name), "unknown_input", detail, key=True)
-        where = (*at, "inputs") if "inputs" in step.model_fields_set else at
-        for name, required in spec.fields.items():
-            if required and step.inputs.get(name) is None:
-                self.report.add(where, "missing_input", f"{spec.key} needs the input {name}")
-
-    def _check_connection(self, step: Step, spec: ActionSpec, at: Location) -> None:
-        if step.connection is None:
-            return
-        field = self.scope.known.fields.get(step.connection)
-        if field is None:
-            hint = self.report.did_you_mean(step.connection, self.scope.known.fields)
-            self.report.add(at, "unknown_config_key", f"there is no config key {step.connection}{hint}")
-        elif field.type != "connection":
-            self.report.add(at, "invalid_value", f"{field.key} is of type {field.type}, not connection")
-        elif not spec.connections:
-            self.report.add(at, "invalid_value", f"{spec.key} takes no connection", key=True)
-        elif field.connection not in spec.connections:
-            kinds = ", ".join(sorted(spec.connections))
-            self.report.add(
-                at, "invalid_value", f"{spec.key} takes connections of kind {kinds}, not {field.connection}"
-            )
 
     def _check_condition(self, condition: Any, at: Location, roots: frozenset[str] = STEP_ROOTS) -> None:
         for location, detail in check_condition(condition):

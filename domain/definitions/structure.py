@@ -13,8 +13,11 @@ from domain.values import Location
 
 # The mapping's own key, or that of the list it stands in, says which node it is; a trigger's says its type.
 _NODES: dict[str, type[model.Node]] = {
+    "endpoint": model.Endpoint,
     "config": model.ConfigPage,
     "fields": model.ConfigField,
+    "options_from": model.OptionsFrom,
+    "check": model.ConnectionCheck,
     "flows": model.Flow,
     "security": model.Security,
     "hmac": model.Hmac,
@@ -135,6 +138,8 @@ def _location(loc: tuple[str | int, ...], value: Any) -> Location:
     """Without what pydantic puts between: the trigger's type, a union's member, `[key]`."""
     if loc[:1] == ("flows",) and loc[2:3] == ("trigger",):
         loc = (*loc[:3], *loc[4:])
+    if loc[4:6] == ("hmac", "secret"):
+        loc = (*loc[:6], *loc[7:])
     if loc[-1] == "[key]":
         return loc[:-1]
     if len(loc) > 1 and loc[-1] in ("str", "int", "float", "bool") and loc[-2] in ("times", "status"):

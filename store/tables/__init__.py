@@ -2,8 +2,10 @@
 
 from store.tables.base import Base
 from store.tables.catalog import CustomerRow, IntegrationRow, VersionRow
-from store.tables.executions import BlobRow, ExecutionRow, ExecutionTagRow, LogRow, PayloadRow, StateRow, StepRow
+from store.tables.connections import ConnectionRow, ConnectionUseRow, OAuthStateRow
+from store.tables.executions import BlobRow, ExecutionRow, ExecutionTagRow, LogRow, PayloadRow, StepRow
 from store.tables.instances import (
+    ConfigDraftRow,
     ConfigValueRow,
     DeploymentRow,
     FlowApiKeyRow,
@@ -11,28 +13,73 @@ from store.tables.instances import (
     InstanceRow,
     TombstoneRow,
 )
-from store.tables.operations import ApiKeyRow, EventRow, IdempotencyRow, JobRow
+from store.tables.log_streams import LogStreamRow
+from store.tables.monitors import (
+    AlertGroupRow,
+    AlertRow,
+    ConditionRow,
+    DeliveryAttemptRow,
+    DeliveryRow,
+    EventEndpointRow,
+    MaintenanceWindowRow,
+    MonitorRow,
+    OutboxRow,
+    TargetRow,
+)
+from store.tables.operations import ApiKeyRow, EventRow, IdempotencyRow, JobRow, SavedViewRow
+from store.tables.replays import ReplayItemRow, ReplayRow
+from store.tables.secrets import DataKeyRow
+from store.tables.state import IntegrationStateRow, StateRow
+from store.tables.upgrades import UpgradeItemRow, UpgradeRow
+from store.tables.usage import HourRow, RemovedRow, SweepRow, UsageDayRow, UsageHourRow
 
 __all__ = [
+    "AlertGroupRow",
+    "AlertRow",
     "ApiKeyRow",
     "Base",
     "BlobRow",
+    "ConditionRow",
+    "ConfigDraftRow",
     "ConfigValueRow",
+    "ConnectionRow",
+    "ConnectionUseRow",
     "CustomerRow",
+    "DataKeyRow",
+    "DeliveryAttemptRow",
+    "DeliveryRow",
     "DeploymentRow",
+    "EventEndpointRow",
     "EventRow",
     "ExecutionRow",
     "ExecutionTagRow",
     "FlowApiKeyRow",
+    "HourRow",
     "IdempotencyRow",
     "InstanceFlowRow",
     "InstanceRow",
     "IntegrationRow",
+    "IntegrationStateRow",
     "JobRow",
     "LogRow",
+    "LogStreamRow",
+    "MaintenanceWindowRow",
+    "MonitorRow",
+    "OAuthStateRow",
+    "OutboxRow",
     "PayloadRow",
+    "RemovedRow",
+    "ReplayItemRow",
+    "ReplayRow",
+    "SavedViewRow",
     "StateRow",
     "StepRow",
+    "SweepRow",
+    "TargetRow",
     "TombstoneRow",
+    "UpgradeItemRow",
+    "UpgradeRow",
+    "UsageDayRow",
+    "UsageHourRow",
     "VersionRow",
 ]

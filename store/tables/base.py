@@ -36,6 +36,13 @@ class Revised(Stamped):
     revision: Mapped[int] = mapped_column(default=1)  # the ETag: moved only by clients' writes
 
 
-def partial_index(name: str, column: str, *, where: str) -> Index:
+class Addressed:
+    """What `/hooks/{token}` leads to. The token it had before leads to it until then."""
+
+    previous_token: Mapped[str | None] = mapped_column(unique=True, index=True)
+    previous_token_until: Mapped[datetime | None]
+
+
+def partial_index(name: str, *columns: str, where: str) -> Index:
     """An index of the few rows that are not settled."""
-    return Index(name, column, postgresql_where=text(where), sqlite_where=text(where))
+    return Index(name, *columns, postgresql_where=text(where), sqlite_where=text(where))

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.tables.base import Base, Revised, Stamped
+from store.tables.base import Addressed, Base, Revised, Stamped
 
 
 class CustomerRow(Revised, Base):
@@ -19,7 +19,7 @@ class CustomerRow(Revised, Base):
     deleting: Mapped[bool] = mapped_column(default=False)
 
 
-class IntegrationRow(Revised, Base):
+class IntegrationRow(Addressed, Revised, Base):
     __tablename__ = "integrations"
     id: Mapped[str] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(unique=True)
@@ -30,6 +30,9 @@ class IntegrationRow(Revised, Base):
     draft_text: Mapped[str]
     draft: Mapped[dict[str, Any]]  # the model, as read
     latest_number: Mapped[int] = mapped_column(default=0)
+    # Made with the first version that is shared_instance; the newest such version says where requests name customers.
+    token: Mapped[str | None] = mapped_column(unique=True, index=True)
+    customer_path: Mapped[str | None]
 
 
 class VersionRow(Stamped, Base):
@@ -39,6 +42,8 @@ class VersionRow(Stamped, Base):
     integration_id: Mapped[str] = mapped_column(ForeignKey("integrations.id"))
     number: Mapped[int]
     comment: Mapped[str | None]
+    attributes: Mapped[dict[str, Any] | None]  # commit_hash, external_version …
+    principal: Mapped[str | None]  # who published it
     available: Mapped[bool] = mapped_column(default=True)
     text: Mapped[str]
     definition: Mapped[dict[str, Any]]

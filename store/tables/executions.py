@@ -1,4 +1,4 @@
-"""Executions and what belongs to one: payload, tags, steps, logs, state, large values."""
+"""Executions and what belongs to one: payload, tags, steps, logs, large values."""
 
 from datetime import datetime
 from typing import Any
@@ -15,14 +15,53 @@ class ExecutionRow(Stamped, Base):
         # Deduplication: one execution per key and flow; the key is released (set to null) after its window.
         UniqueConstraint("instance_flow_id", "dedupe_key"),
         # Upkeep: what was accepted and not handed over, and what is due for a look.
-        partial_index("ix_executions_pending", "queued_at", where="handed_over_at IS NULL AND status = 'queued'"),
+        partial_index(
+            "ix_executions_unstarted",
+            "queued_at",
+            where="handed_over_at IS NULL AND status = 'queued' AND held IS NULL AND queue_key IS NULL",
+        ),
         partial_index("ix_executions_check", "check_after", where="check_after IS NOT NULL"),
+        # What waits for the end of a pause, in its order.
+        partial_index("ix_executions_held", "instance_id", "id", where="held IS NOT NULL AND status = 'queued'"),
         # How many of a flow are open, and whether a schedule's fire overlaps.
         partial_index("ix_executions_open", "instance_flow_id", where="ended_at IS NULL"),
         Index("ix_executions_instance_id_id", "instance_id", "id"),
         Index("ix_executions_customer_id_id", "customer_id", "id"),
         Index("ix_executions_instance_flow_id_id", "instance_flow_id", "id"),
         Index("ix_executions_status_id", "status", "id"),
+        partial_index("ix_executions_started_at", "started_at", where="started_at IS NOT NULL"),
+        # What has changed of late, for those who watch.
+        Index("ix_executions_updated_at_id", "updated_at", "id"),
+        # What waits in a queue, in its order.
+        partial_index(
+            "ix_executions_waiting",
+            "instance_flow_id",
+            "id",
+            where="queue_key IS NOT NULL AND handed_over_at IS NULL AND held IS NULL AND status = 'queued'",
+        ),
+        # What a newer delivery about the same thing makes needless, and what it has.
+        partial_index("ix_executions_unique", "instance_flow_id", "unique_key", "id", where="unique_key IS NOT NULL"),
+        partial_index("ix_executions_superseded", "superseded_by", where="superseded_by IS NOT NULL"),
+        # Failed originals without a later success, by what people ask for them.
+        partial_index(
+            "ix_executions_unresolved",
+            "id",
+            "customer_id",
+            "instance_id",
+            "instance_flow_id",
+            where="status = 'failed' AND replay_of IS NULL AND resolved_at IS NULL",
+        ),
+        # Who shares a payload, who needs another's outputs, and whose outputs are still there.
+        partial_index("ix_executions_sharing", "payload_id", where="replay_of IS NOT NULL"),
+        partial_index("ix_executions_resuming", "resume_from", where="resume_from IS NOT NULL AND ended_at IS NULL"),
+        partial_index(
+            "ix_executions_step_values",
+            "ended_at",
+            "id",
+            where="ended_at IS NOT NULL AND step_values_removed_at IS NULL",
+        ),
+        # Whose log lines are a test's.
+        partial_index("ix_executions_tests", "id", where="is_test"),
     )
     id: Mapped[str] = mapped_column(primary_key=True)
     instance_flow_id: Mapped[str] = mapped_column(ForeignKey("instance_flows.id"))
@@ -37,10 +76,16 @@ class ExecutionRow(Stamped, Base):
     trigger: Mapped[str]
     is_test: Mapped[bool] = mapped_column(default=False)
     replay_of: Mapped[str | None] = mapped_column(index=True)
+    root_id: Mapped[str | None]  # of a replay: what was replayed first, however many replays ago
+    resolved_at: Mapped[datetime | None]  # a replay of it, or of a replay of it, has succeeded
+    resolved_by: Mapped[str | None]  # that replay
     resume_from: Mapped[str | None]  # a replay from the failed step: whose outputs are kept
     payload_id: Mapped[str | None]
     payload_size: Mapped[int] = mapped_column(default=0)
     dedupe_key: Mapped[str | None]
+    unique_key: Mapped[str | None]  # keyed hash of the retry's `unique_by`
+    queue_key: Mapped[str | None]  # of a flow with a queue: keyed hash of what it keeps order with, or empty
+    superseded_by: Mapped[str | None]  # the newer execution that made its pending retry needless
     attempt: Mapped[int] = mapped_column(default=0)
     max_attempts: Mapped[int] = mapped_column(default=1)
     retry: Mapped[dict[str, Any]]  # domain RetryRule
@@ -53,12 +98,14 @@ class ExecutionRow(Stamped, Base):
     workflow_id: Mapped[str | None]
     run_id: Mapped[str | None]
     handed_over_at: Mapped[datetime | None]
+    held: Mapped[int | None]  # by a pause of its instance: the instance's hold_number then
     check_after: Mapped[datetime | None]  # null once terminal
     cancel_requested_at: Mapped[datetime | None]
+    step_values_removed_at: Mapped[datetime | None]  # inputs and outputs of its steps are kept no longer
 
 
 class PayloadRow(Base):
-    """What was received, byte for byte, encrypted. Replays share their original's."""
+    """What was received, byte for byte, encrypted, with the id of the execution. Replays share their original's."""
 
     __tablename__ = "payloads"
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -101,11 +148,16 @@ class StepRow(Base):
 
 
 class LogRow(Base):
+    """Migration 0003 adds what searches messages: trigrams on PostgreSQL, a full-text table and triggers on SQLite."""
+
     __tablename__ = "logs"
     __table_args__ = (
         Index("ix_logs_execution_id_id", "execution_id", "id"),
         Index("ix_logs_instance_id_id", "instance_id", "id"),
         Index("ix_logs_customer_id_id", "customer_id", "id"),
+        # The few that people look for: store/logs.py says the same conditions.
+        partial_index("ix_logs_errors", "id", where="severity >= 4"),
+        partial_index("ix_logs_others", "id", where="type <> 'execution'"),
     )
     id: Mapped[str] = mapped_column(primary_key=True)
     timestamp: Mapped[datetime]
@@ -118,18 +170,6 @@ class LogRow(Base):
     instance_flow_id: Mapped[str | None]
     instance_id: Mapped[str | None]
     customer_id: Mapped[str | None]
-
-
-class StateRow(Base):
-    """State of a flow or an instance, by scope and owner id."""
-
-    __tablename__ = "state"
-    scope: Mapped[str] = mapped_column(primary_key=True)
-    owner_id: Mapped[str] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(primary_key=True)
-    instance_id: Mapped[str] = mapped_column(ForeignKey("instances.id"), index=True)
-    value: Mapped[bytes | None]  # encrypted JSON; null = absent, the row is kept as the lock
-    updated_at: Mapped[datetime]
 
 
 class BlobRow(Base):

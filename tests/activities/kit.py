@@ -14,18 +14,23 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.configuration import Configuration
+from activities.connections import LiveConnections
 from activities.deletion import DeletionActivities
 from activities.deployments import Deployments
 from activities.deploys import DeployActivities
+from activities.drains import DrainActivities
 from activities.executions import ExecutionActivities
 from activities.handover import Starter
 from activities.job_starts import JobStarter
 from activities.jobs import JobActivities
 from activities.pace import Pace
 from activities.payloads import Payloads
+from activities.replays import ReplayActivities
 from activities.schedules import Schedules
 from activities.steps import StepActivities
+from activities.upgrades import UpgradeActivities
 from activities.upkeep import UpkeepActivities
+from activities.vault import Vault
 from components.base import Component, Registry
 from components.catalogue import builtin_registry
 from domain.definitions.model import Definition
@@ -56,14 +61,17 @@ class Kit:
     def __post_init__(self) -> None:
         registry = Registry([*builtin_registry().components, *self.plugins])
         self.payloads = Payloads(KEYRING)
-        self.configuration = Configuration(KEYRING)
-        self.deployments = Deployments(self.database, KEYRING)
+        self.vault = Vault(KEYRING)
+        self.configuration = Configuration(self.vault)
+        self.deployments = Deployments(self.database, KEYRING, self.vault)
         self.jobs = JobActivities(self.database)
         self.pace = Pace()
         self.executions = ExecutionActivities(
             self.database, KEYRING, registry, self.deployments, self.payloads, PUBLIC_URL, self.pace
         )
-        self.steps = StepActivities(self.database, KEYRING, registry, self.http, self.deployments, self.pace)
+        self.connections = LiveConnections(self.database, self.vault, self.http)
+        self.steps = StepActivities(self.database, KEYRING, registry, self.deployments, self.pace, self.connections)
+        self.upgrades = UpgradeActivities(self.database, self.vault)
         self.environment = ActivityEnvironment()
 
     @property
@@ -82,7 +90,16 @@ class Kit:
     @property
     def deploys(self) -> DeployActivities:
         starter, schedules = self.starter, self.schedules
-        return DeployActivities(self.database, KEYRING, self.deployments, self.payloads, starter, schedules, PUBLIC_URL)
+        vault, deployments, payloads = self.vault, self.deployments, self.payloads
+        return DeployActivities(self.database, vault, deployments, payloads, starter, schedules, PUBLIC_URL)
+
+    @property
+    def drains(self) -> DrainActivities:
+        return DrainActivities(self.database, self.starter)
+
+    @property
+    def replays(self) -> ReplayActivities:
+        return ReplayActivities(self.database, self.deployments, self.payloads, self.starter)
 
     @property
     def deletion(self) -> DeletionActivities:

@@ -19,7 +19,6 @@ from store.tables import (
 )
 from tests.activities.kit import Kit, definition
 from tests.factories import NOW, an_id, customer, instance, integration, saved, version
-from tests.fixtures.temporal import KEYRING
 
 CONFIG: list[dict[str, Any]] = [
     {"key": "region", "type": "string", "default": "eu"},
@@ -72,16 +71,16 @@ async def test_deploy_writes_a_deployment_and_switches_to_it(temporal_kit: Kit) 
     made = await undeployed(temporal_kit, {}, config=CONFIG)
     async with temporal_kit.database.transaction() as session:
         fields = definition({}, config=CONFIG).fields()
-        await temporal_kit.configuration.write(session, made.id, fields, SECRETS, NOW)
+        await temporal_kit.configuration.write(session, made, fields, SECRETS, NOW)
     result = await deploy(temporal_kit, made, "job_1")
     assert (result.deployment_id, result.version, result.deploy_executions) == ("dep_1", 1, [])
     async with temporal_kit.database.snapshot() as session:
         instance_row = await session.get_one(InstanceRow, made.id)
         row = await session.get_one(DeploymentRow, "dep_1")
+        hidden = await temporal_kit.vault.decrypt_json(session, row.secrets or b"", secrets_context("dep_1"))
     assert (instance_row.deployment_id, instance_row.needs_deploy) == ("dep_1", False)
     assert instance_row.deployed_at is not None
     assert row.config == {"region": "eu", "shop": {}}
-    hidden = KEYRING.decrypt_json(row.secrets or b"", secrets_context("dep_1"))
     assert hidden["secrets"] == {"password": "pa55-word"}
     assert hidden["connections"]["shop"]["values"] == {"token": "tok-123"}
     seen = await temporal_kit.deployments.get("dep_1")
@@ -139,7 +138,7 @@ async def test_what_is_missing_is_named_and_nothing_changes(temporal_kit: Kit) -
         ("#/config/shop", "missing"),
     ]
     assert await temporal_kit.rows(DeploymentRow) == []
-    assert await temporal_kit.rows(JobRow) == []
+    assert [(row.state, row.stage) for row in await temporal_kit.rows(JobRow)] == [("running", "validating")]
 
 
 async def test_what_must_not_be_deployed(temporal_kit: Kit) -> None:
@@ -194,7 +193,7 @@ async def test_schedule_of_a_config_value(temporal_kit: Kit) -> None:
     assert (await flows_of(temporal_kit, made))["nightly"].schedule is None
     async with temporal_kit.database.transaction() as session:
         fields = definition({}, config=config).fields()
-        await temporal_kit.configuration.write(session, made.id, fields, {"when": {"cron": "5 4 * * *"}}, NOW)
+        await temporal_kit.configuration.write(session, made, fields, {"when": {"cron": "5 4 * * *"}}, NOW)
     await deploy(temporal_kit, made)
     schedule = (await flows_of(temporal_kit, made))["nightly"].schedule
     assert schedule == {"cron": "5 4 * * *", "time_zone": "UTC", "catch_up_seconds": 600.0}

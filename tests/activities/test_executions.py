@@ -247,3 +247,24 @@ async def test_last_control_records_are_written_at_the_close(kit: Kit) -> None:
     await kit.executions.close_execution(close)
     record = await kit.step_row(row.id, "size")
     assert (record.branch, record.status, (record.error or {})["code"]) == ("Big", "failed", "http_status")
+
+
+async def test_failed_attempt_is_not_repeated_once_a_newer_delivery_has_come(kit: Kit) -> None:
+    made = await kit.made(definition({}))
+    older = await kit.accepted(made, unique_key="order 7")
+    await kit.executions.open_execution(open_input(older))
+    await kit.accepted(made, unique_key="order 8")
+    again = close_input(older, Status.RETRYING, failure=FAILURE, next_attempt_at=NOW.isoformat())
+    await kit.executions.close_execution(again)
+    assert (await kit.execution(older.id)).status == Status.RETRYING
+    await kit.executions.open_execution(open_input(older, attempt=2))
+    newer = await kit.accepted(made, unique_key="order 7")
+    await kit.executions.close_execution(
+        close_input(older, Status.RETRYING, attempt=2, failure=FAILURE, next_attempt_at=NOW.isoformat())
+    )
+    row = await kit.execution(older.id)
+    assert (row.status, row.reason, row.superseded_by) == (Status.CANCELED, "superseded", newer.id)
+    assert (row.next_attempt_at, row.error and row.error["code"]) == (None, "http_status")
+    assert row.ended_at is not None
+    assert not (await kit.executions.open_execution(open_input(older, attempt=3))).proceed
+    assert (await flow_of(kit, older)).last_execution_id == older.id

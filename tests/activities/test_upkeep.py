@@ -10,6 +10,7 @@ from domain.executions import RetryRule, Status
 from domain.messages import ExecutionInput, SweepReport
 from runtime.clock import utcnow
 from store.executions import Executions
+from store.retries import superseded_values
 from store.tables import ExecutionRow, IdempotencyRow, InstanceFlowRow, JobRow, TombstoneRow
 from tests.activities.kit import Kit, definition, working
 from tests.factories import job, saved
@@ -191,3 +192,23 @@ async def test_execution_that_is_started_late_runs_to_its_end(temporal_kit: Kit)
 
     async with working(temporal_kit):
         assert await eventually(ended)
+
+
+async def test_workflow_of_a_superseded_execution_is_let_go(temporal_kit: Kit) -> None:
+    row = await running(temporal_kit)
+    gone = await running(temporal_kit, started=False)
+    async with temporal_kit.database.transaction() as session:
+        for each in (row, gone):
+            values = superseded_values("exec_newer", utcnow() - timedelta(seconds=1))
+            await Executions(session).change(each.id, values)
+    assert (await sweep(temporal_kit)).failed == 0
+    for each in (row, gone):
+        ended = await temporal_kit.execution(each.id)
+        assert (ended.status, ended.check_after) == (Status.CANCELED, None)
+
+    async def asked_to_end() -> bool:
+        history = await handle_of(temporal_kit, row).fetch_history()
+        return any(event.HasField("workflow_execution_cancel_requested_event_attributes") for event in history.events)
+
+    await eventually(asked_to_end)
+    await handle_of(temporal_kit, row).terminate()

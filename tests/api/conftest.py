@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx2
@@ -29,6 +30,8 @@ def settings_for(url: str) -> Settings:
         encryption_keys="k1:" + base64.b64encode(bytes(32)).decode(),
         codec_capability=CAPABILITY,
         codec_ui_origin=ORIGIN,
+        allowed_networks=(ip_network("127.0.0.0/8"),),
+        allowed_redirect_origins=("https://app.example.com",),
         temporal_address="127.0.0.1:7233",
     )
 

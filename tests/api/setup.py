@@ -111,7 +111,7 @@ async def deploy(app: FastAPI, instance: Json) -> DeployResult:
     resources: Resources = app.state.resources
     activities = DeployActivities(
         resources.database,
-        resources.keyring,
+        resources.vault,
         resources.deployments,
         resources.payloads,
         cast(Starter, None),

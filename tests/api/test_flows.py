@@ -43,10 +43,18 @@ async def test_flow_before_the_first_deploy(client: httpx2.AsyncClient) -> None:
         "name": "Order created",
         "instance_id": instance["id"],
         "trigger": "webhook",
-        "security": {"api_key": "optional"},
+        "previous_url_until": None,
+        "security": {"api_key": "optional", "hmac": None},
         "schedule": None,
         "next_runs": [],
-        "queue": {"mode": "parallel", "limit": None, "waiting": 0, "running": 0},
+        "queue": {
+            "mode": "parallel",
+            "limit": None,
+            "waiting": 0,
+            "running": 0,
+            "oldest_waiting_at": None,
+            "paused": False,
+        },
         "last_execution": None,
         "in_failed_state": False,
         "active": True,
@@ -113,7 +121,7 @@ async def test_flow_that_the_deployed_version_lacks_is_inactive(app: FastAPI, cl
     flows = (await read(client, f"/v1/instances/{instance['id']}/flows"))["data"]
     assert [flow["key"] for flow in flows] == ["order-created", "returned"]
     assert flows[0]["webhook_url"] == instance["flows"][0]["webhook_url"]
-    assert flows[0]["security"] == {"api_key": None}
+    assert flows[0]["security"] == {"api_key": None, "hmac": None}
     gone = await read(client, flow_path(instance, "nightly"))
     assert (gone["active"], gone["next_runs"]) == (False, [])
 

@@ -6,8 +6,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
+from activities.vault import data_key_row
+from runtime.crypto import DataKey, Keyring
 from store.engine import Database
 from tests.api.conftest import serving
+from tests.factories import saved
 from tests.fakes_gateway import FakeGateway
 
 
@@ -20,14 +23,29 @@ async def open_client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
 async def test_ready(open_client: httpx2.AsyncClient) -> None:
     response = await open_client.get("/readyz")
     assert response.status_code == 200
-    assert response.json() == {"status": "ready", "database": "ok", "temporal": "ok", "schema": "ok"}
+    assert response.json() == {"status": "ready", "database": "ok", "temporal": "ok", "schema": "ok", "keys": "ok"}
 
 
 async def test_degraded_without_temporal(open_client: httpx2.AsyncClient, gateway: FakeGateway) -> None:
     gateway.away = True
     response = await open_client.get("/readyz")
     assert response.status_code == 200
-    assert response.json() == {"status": "degraded", "database": "ok", "temporal": "unavailable", "schema": "ok"}
+    assert response.json() == {
+        "status": "degraded",
+        "database": "ok",
+        "temporal": "unavailable",
+        "schema": "ok",
+        "keys": "ok",
+    }
+
+
+async def test_degraded_without_a_key_that_data_keys_are_under(
+    open_client: httpx2.AsyncClient, sqlite_database: Database
+) -> None:
+    lost = Keyring([("lost", b"0" * 32)])
+    await saved(sqlite_database, data_key_row(lost, DataKey.fresh("dk_1", "cust_1"), 1))
+    response = await open_client.get("/readyz")
+    assert (response.status_code, response.json()["status"], response.json()["keys"]) == (200, "degraded", "missing")
 
 
 async def test_unavailable_with_another_schema(open_client: httpx2.AsyncClient, sqlite_database: Database) -> None:
@@ -52,6 +70,7 @@ async def test_unavailable_without_a_database(open_client: httpx2.AsyncClient, a
         "database": "unavailable",
         "temporal": "ok",
         "schema": "unknown",
+        "keys": "unknown",
     }
     assert (await open_client.get("/livez")).json() == {"status": "ok"}
 

@@ -266,7 +266,7 @@ async def test_more_instances_take_no_more_queries(app: FastAPI, client: httpx2.
             await service.find(session, InstanceFilter(), Page(limit))
         return len([statement for statement in statements if statement.startswith("SELECT")])
 
-    assert await queries(0) == await queries(2) == 6
+    assert await queries(0) == await queries(2) == 11
 
 
 async def test_instance_changes_the_fields_given(client: httpx2.AsyncClient) -> None:
@@ -334,7 +334,7 @@ async def test_another_version_of_a_deployed_instance_waits_for_the_deploy(
     moved = (await client.patch(path, json={"version_id": second["id"]})).json()
     assert (moved["version"]["number"], moved["deployed_version"], moved["needs_deploy"]) == (2, 1, True)
     assert [flow["key"] for flow in moved["flows"]] == ["order-created", "nightly", "setup"]
-    assert moved["flows"][0]["security"] == {"api_key": "optional"}
+    assert moved["flows"][0]["security"] == {"api_key": "optional", "hmac": None}
     back = (await client.patch(path, json={"version_id": instance["version"]["id"]})).json()
     assert (back["config_state"], back["needs_deploy"]) == ("configured", True)
 

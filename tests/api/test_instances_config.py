@@ -26,7 +26,7 @@ NEW_SECRET = "another-secret-that-nobody-may-see"
 async def stored(app: FastAPI, instance: Json) -> dict[str, Any]:
     resources = app.state.resources
     async with resources.database.snapshot() as session:
-        return await Configuration(resources.keyring).read(session, instance["id"])
+        return await Configuration(resources.vault).read(session, instance["id"])
 
 
 def fields(config: Json) -> dict[str, Json]:
@@ -53,6 +53,13 @@ async def test_config_describes_its_pages_and_hides_secrets(client: httpx2.Async
         "value": "us",
         "is_set": True,
         "options": ["eu", "us"],
+        "live_options": False,
+        "collection": None,
+        "secret": False,
+        "visible_to": "customer",
+        "language": None,
+        "schema": None,
+        "ui_schema": None,
         "errors": [],
     }
     assert (fields(config)["hook_secret"]["value"], fields(config)["hook_secret"]["is_set"]) == (None, True)

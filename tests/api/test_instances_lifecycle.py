@@ -7,7 +7,7 @@ from domain.messages import DeployResult
 from store.instance_flows import InstanceFlows
 from store.jobs import Jobs
 from store.tables import InstanceRow
-from tests.api.setup import Json, deploy, make_instance, pointers, read
+from tests.api.setup import make_instance, pointers, read
 from tests.fakes_gateway import FakeGateway
 
 DEPLOYED = DeployResult("dep_1", 1, {"order-created": "http://x.test/hooks/abc"}, ["exec_1"])
@@ -23,6 +23,7 @@ async def test_deploy_answers_what_was_accepted(client: httpx2.AsyncClient, gate
         "version": 1,
         "webhook_urls": {"order-created": "http://x.test/hooks/abc"},
         "deploy_executions": ["exec_1"],
+        "job_id": gateway.deploys[0].job_id,
     }
     [message] = gateway.deploys
     assert (message.instance_id, message.job_id[:4], message.principal) == (instance["id"], "job_", "bootstrap")
@@ -34,7 +35,9 @@ async def test_deploy_that_takes_longer_is_a_job(client: httpx2.AsyncClient, gat
     assert response.status_code == 202
     job_id = gateway.deploys[0].job_id
     assert response.headers["location"] == f"/v1/jobs/{job_id}"
-    assert (response.json()["id"], response.json()["state"]) == (job_id, "running")
+    job = response.json()
+    assert (job["id"], job["state"], job["stage"]) == (job_id, "running", "validating")
+    assert [each["stage"] for each in job["stages"]] == ["validating"]
     assert await read(client, f"/v1/jobs/{job_id}") == response.json()
 
 
@@ -65,88 +68,9 @@ async def test_deploy_while_temporal_is_away_changes_nothing(client: httpx2.Asyn
 
 async def test_second_deploy_at_once_is_a_conflict(client: httpx2.AsyncClient, gateway: FakeGateway) -> None:
     instance = await make_instance(client)
-    gateway.deployed = Conflict("Another deploy is under way.")
+    gateway.deployed = Conflict("Another deploy is under way.", code="deploy_in_progress")
     response = await client.post(f"/v1/instances/{instance['id']}/deploy")
-    assert (response.status_code, response.json()["code"]) == (409, "state_conflict")
-
-
-async def dirty(app: FastAPI, instance: Json) -> list[str]:
-    async with app.state.resources.database.snapshot() as session:
-        flows = await InstanceFlows(session).of_instance(instance["id"])
-    return [flow.key for flow in flows if flow.schedule_dirty]
-
-
-async def synced(app: FastAPI, instance: Json) -> None:
-    """As the worker leaves it once Temporal is in line."""
-    async with app.state.resources.database.transaction() as session:
-        for flow in await InstanceFlows(session).of_instance(instance["id"]):
-            flow.schedule_dirty = False
-
-
-async def test_pause_and_unpause_switch_the_instance_and_its_schedules(
-    app: FastAPI, client: httpx2.AsyncClient, gateway: FakeGateway
-) -> None:
-    instance = await make_instance(client)
-    await deploy(app, instance)
-    await synced(app, instance)
-    path = f"/v1/instances/{instance['id']}"
-    paused = await client.post(f"{path}/pause", json={"mode": "drop", "note": "The shop is moving"})
-    assert (paused.status_code, paused.headers["etag"]) == (200, '"2"')
-    assert (paused.json()["enabled"], paused.json()["pause_note"]) == (False, "The shop is moving")
-    assert await dirty(app, instance) == ["nightly"]
-    assert gateway.synced == [instance["id"]]
-    await synced(app, instance)
-    going = await client.post(f"{path}/unpause", json={"drain": {"keep": "all"}})
-    assert (going.json()["enabled"], going.json()["pause_note"]) == (True, None)
-    assert await dirty(app, instance) == ["nightly"]
-    events = (await read(client, f"{path}/events"))["data"]
-    assert [event["action"] for event in events][:2] == ["instance.unpaused", "instance.paused"]
-    assert "moving" not in str(events)
-
-
-async def test_pausing_twice_is_one_pause(client: httpx2.AsyncClient) -> None:
-    instance = await make_instance(client)
-    path = f"/v1/instances/{instance['id']}"
-    first = await client.post(f"{path}/pause")
-    second = await client.post(f"{path}/pause", json={"note": "Later"})
-    assert (second.status_code, second.json()) == (200, first.json())
-    assert second.headers["etag"] == '"2"'
-    await client.post(f"{path}/unpause")
-    again = await client.post(f"{path}/unpause")
-    assert (again.status_code, again.headers["etag"]) == (200, '"3"')
-    actions = [event["action"] for event in (await read(client, f"{path}/events"))["data"]]
-    assert (actions.count("instance.paused"), actions.count("instance.unpaused")) == (1, 1)
-
-
-async def test_pause_holds_while_temporal_is_away(client: httpx2.AsyncClient, gateway: FakeGateway) -> None:
-    instance = await make_instance(client)
-    gateway.away = True
-    assert (await client.post(f"/v1/instances/{instance['id']}/pause")).json()["enabled"] is False
-
-
-@pytest.mark.parametrize(
-    ("action", "body", "pointer"),
-    [
-        ("pause", {"mode": "hold"}, "#/mode"),
-        ("unpause", {"drain": {"keep": "latest"}}, "#/drain/keep"),
-        ("unpause", {"drain": {"keep": "none"}}, "#/drain/keep"),
-        ("unpause", {"drain": {"rate_per_second": 5}}, "#/drain/rate_per_second"),
-    ],
-)
-async def test_what_is_not_built_yet_is_refused(
-    client: httpx2.AsyncClient, action: str, body: Json, pointer: str
-) -> None:
-    instance = await make_instance(client)
-    response = await client.post(f"/v1/instances/{instance['id']}/{action}", json=body)
-    assert pointers(response) == {pointer: "not_supported_yet"}
-    assert response.json()["code"] == "not_supported_yet"
-    assert (await read(client, f"/v1/instances/{instance['id']}"))["enabled"]
-
-
-@pytest.mark.parametrize("body", [{"mode": "lose"}, {"note": 5}, {"notes": "x"}])
-async def test_pause_refuses_another_shape(client: httpx2.AsyncClient, body: Json) -> None:
-    instance = await make_instance(client)
-    assert (await client.post(f"/v1/instances/{instance['id']}/pause", json=body)).status_code == 422
+    assert (response.status_code, response.json()["code"]) == (409, "deploy_in_progress")
 
 
 async def test_delete_marks_the_instance_and_starts_one_job(

@@ -49,10 +49,10 @@ def own_shop(cli: Cli) -> Shop:
     return make_shop(cli)
 
 
-def make_shop(cli: Cli) -> Shop:
+def make_shop(cli: Cli, definition: str = DEFINITION) -> Shop:
     name = fresh("shop")
     customer = cli.json("customers", "create", "--name", name)
-    integration = cli.json("integrations", "import", "-f", "-", input=DEFINITION.replace("KEY", name))
+    integration = cli.json("integrations", "import", "-f", "-", input=definition.replace("KEY", name))
     version = cli.json("integrations", "publish", integration["id"])
     owner = ("-c", customer["id"], "-i", integration["id"], "-n", name)
     instance = cli.json("instances", "create", *owner, "--config", "service.token=t")

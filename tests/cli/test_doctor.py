@@ -35,6 +35,7 @@ def test_doctor_finds_a_server_well(cli: Cli) -> None:
         "server database": "ok",
         "server temporal": "ok",
         "server schema": "ok",
+        "server keys": "ok",
         "api key": "ok",
         "clock": "ok",
         "settings": "skipped",
@@ -45,7 +46,22 @@ def test_doctor_finds_a_server_well(cli: Cli) -> None:
 def test_doctor_finds_an_installation_well(installed: Cli) -> None:
     found = states(installed)
     assert {name: state for name, state in found.items() if state != "ok"} == {"fairness": "skipped"}
-    assert {"settings", "encryption keys", "database", "temporal", "search attributes", "worker"} <= set(found)
+    assert {"settings", "encryption keys", "database", "data keys", "temporal", "search attributes", "worker"} <= set(
+        found
+    )
+
+
+def test_doctor_says_which_key_is_missing(installed: Cli) -> None:
+    other = installed.with_environment(FLOWGRAFT_ENCRYPTION_KEYS=f"k9:{base64.b64encode(b'9' * 32).decode()}")
+    found = {row["check"]: row for row in other.json("doctor", code=1)}
+    assert found["data keys"]["state"] == "failed"
+    assert "lacks e2e (" in found["data keys"]["detail"]
+
+
+def test_server_without_the_key_of_its_data_does_not_start(installed: Cli) -> None:
+    other = installed.with_environment(FLOWGRAFT_ENCRYPTION_KEYS=f"k9:{base64.b64encode(b'9' * 32).decode()}")
+    for serving in ("api", "worker"):
+        assert "under the encryption key e2e, which is not on the keyring" in other(serving, code=2).stderr
 
 
 def test_doctor_without_a_server_skips_it(away: Cli) -> None:

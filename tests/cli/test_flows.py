@@ -76,6 +76,13 @@ def test_url_is_rotated(cli: Cli, own_shop: Shop) -> None:
     assert cli.json("flows", "rotate-url", own_shop.flow("greet"))["webhook_url"] != before
 
 
+def test_old_url_goes_on_for_the_overlap(cli: Cli, own_shop: Shop) -> None:
+    flow = own_shop.flow("greet")
+    assert cli.json("flows", "rotate-url", flow, "--overlap", "1h")["previous_url_until"] is not None
+    assert any(row[0] == "previous_url_until" for row in cli.rows("flows", "get", flow))
+    assert "a duration is" in cli("flows", "rotate-url", flow, "--overlap", "soon", code=2).stderr
+
+
 def test_keys_are_made_once_and_deleted(cli: Cli, shop: Shop) -> None:
     flow = shop.flow("greet")
     made = cli.json("flows", "keys", "create", flow, "--name", "The shop's server")

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tests.cli.terminal import Cli, Shop
+from tests.cli.conftest import make_shop
+from tests.cli.terminal import DEFINITION, Cli, Shop
 
 
 def test_instance_is_created_from_flags_and_a_file(cli: Cli, shop: Shop, tmp_path: Path) -> None:
@@ -74,6 +75,17 @@ def test_instance_is_paused_and_goes_on(cli: Cli, own_shop: Shop) -> None:
     actions = [event["action"] for event in cli.json("instances", "events", own_shop.id, "--all")]
     assert actions[:2] == ["instance.unpaused", "instance.paused"]
     assert cli.rows("instances", "events", own_shop.id)[0] == ["AT", "PRINCIPAL", "ACTION", "DETAILS"]
+
+
+def test_endpoint_of_an_instance_is_shown_and_rotated(cli: Cli) -> None:
+    shop = make_shop(cli, DEFINITION + "endpoint: {mode: instance_specific, flow: query.flow}\n")
+    url = cli.json("instances", "get", shop.id)["endpoint"]["url"]
+    assert {flow["webhook_url"] for flow in shop.flows.values()} == {url}
+    assert ["endpoint.url", url] in cli.rows("instances", "get", shop.id)
+    endpoint = cli.json("instances", "rotate-endpoint", shop.id, "--overlap", "1h")["endpoint"]
+    assert endpoint["url"] != url
+    assert endpoint["previous_url_until"] is not None
+    assert cli.json("instances", "rotate-endpoint", shop.id)["endpoint"]["previous_url_until"] is None
 
 
 def test_instance_is_deleted(cli: Cli, own_shop: Shop) -> None:

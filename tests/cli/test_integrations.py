@@ -57,7 +57,22 @@ def test_file_that_is_not_there_is_a_usage_error(cli: Cli) -> None:
     assert "cannot be read" in cli("integrations", "import", "-f", "nowhere.yaml", code=2).stderr
 
 
-def test_integration_is_shown(cli: Cli, shop: Shop) -> None:
+def test_endpoint_of_an_integration_is_shown_and_rotated(cli: Cli, file: Path) -> None:
+    endpoint = "endpoint: {mode: shared_instance, flow: query.flow, customer: query.customer}\n"
+    file.write_text(file.read_text() + endpoint)
+    integration = cli.json("integrations", "import", "-f", str(file))
+    assert integration["endpoint"] is None
+    assert "shared_instance" in cli("integrations", "rotate-endpoint", integration["id"], code=1).stderr
+    cli("integrations", "publish", integration["id"])
+    url = cli.json("integrations", "get", integration["id"])["endpoint"]["url"]
+    assert ["endpoint.url", url] in cli.rows("integrations", "get", integration["id"])
+    rotated = cli.json("integrations", "rotate-endpoint", integration["id"], "--overlap", "30m")["endpoint"]
+    assert rotated["url"] != url
+    assert rotated["previous_url_until"] is not None
+
+
+def test_integration_is_shown(cli: Cli, own_shop: Shop) -> None:
+    shop = own_shop
     assert cli.json("integrations", "get", shop.integration["id"])["key"] == shop.name
     assert ["key", shop.name] in cli.rows("integrations", "get", shop.integration["id"])
     header, row = cli.rows("integrations", "list", "--q", shop.name, "--columns", "key,instance_count")

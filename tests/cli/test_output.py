@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from rich.text import Text
 
 from cli.output import Format, Output, OutputOptions, TimeFormat, fitting
 
@@ -132,6 +133,17 @@ def test_stream_of_json_has_a_line_for_each(capsys: Capture, form: Format) -> No
 def test_stream_of_csv_can_be_read_back(capsys: Capture) -> None:
     rows = list(csv.reader(io.StringIO(printed(capsys, stream, output=Format.CSV))))
     assert [row[0] for row in rows] == ["id", "cust_1", "cust_2"]
+
+
+def test_csv_of_a_line_end_alone_can_be_read_back(capsys: Capture) -> None:
+    text = printed(capsys, lambda output: output.item({"note": "a\nb"}, "note"), output=Format.CSV)
+    assert list(csv.reader(io.StringIO(text))) == [["note"], ["a\nb"]]
+
+
+def test_lines_are_printed_as_they_are(capsys: Capture) -> None:
+    wide = "x " * 100
+    Output(OutputOptions()).lines([Text(wide.rstrip(), style="red"), Text("[b]")])
+    assert capsys.readouterr().out == f"{wide.rstrip()}\n[b]\n"
 
 
 def test_stream_of_yaml_is_a_document_for_each(capsys: Capture) -> None:

@@ -13,6 +13,11 @@ def test_bearer_is_an_authorization_header() -> None:
     )
 
 
+def test_oauth_token_is_sent_as_bearer() -> None:
+    made = credentials(Connection("crm", "http/oauth2", {"access_token": "abc", "token_type": "Bearer"}))
+    assert made == Credentials(headers=(("Authorization", "Bearer abc"),))
+
+
 def test_basic_encodes_utf8() -> None:
     made = credentials(Connection("shop", "http/basic", {"username": "Aladdin", "password": "öpen"}))
     assert made.headers == (("Authorization", "Basic QWxhZGRpbjrDtnBlbg=="),)

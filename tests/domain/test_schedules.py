@@ -3,13 +3,10 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.schedules import (
-    ScheduleValue,
     calendar_crons,
     check_cron,
-    check_schedule,
     check_time_zone,
     next_runs,
-    schedule_value,
 )
 
 
@@ -77,37 +74,6 @@ def test_time_zone_that_does_not(name: str) -> None:
 
 def test_time_zone_names_the_nearest() -> None:
     assert (check_time_zone("Europe/Berln") or "").endswith("did you mean Europe/Berlin?")
-
-
-@pytest.mark.parametrize(
-    "value", [{"cron": "0 3 * * *"}, {"cron": "0 3 * * *", "time_zone": "Asia/Tokyo"}, {"cron": None}, {}]
-)
-def test_schedule_that_fits(value: object) -> None:
-    assert check_schedule(value) is None
-
-
-@pytest.mark.parametrize(
-    ("value", "detail"),
-    [
-        ("0 3 * * *", "an object"),
-        ([], "an object"),
-        ({"crom": "0 3 * * *"}, "unknown key crom"),
-        ({"cron": 5}, "cron must be text"),
-        ({"cron": "x"}, "five fields"),
-        ({"cron": "0 3 * * *", "time_zone": 5}, "time_zone must be text"),
-        ({"cron": None, "time_zone": "Mars"}, "is no time zone"),
-    ],
-)
-def test_schedule_that_does_not_fit(value: object, detail: str) -> None:
-    assert detail in (check_schedule(value) or "")
-
-
-def test_schedule_value_of_a_config_value() -> None:
-    assert schedule_value({"cron": "0 3 * * *"}) == ScheduleValue("0 3 * * *", "UTC")
-    assert schedule_value({"cron": "0 3 * * *", "time_zone": None}) == ScheduleValue("0 3 * * *", "UTC")
-    assert schedule_value({"cron": "0 3 * * *", "time_zone": "Asia/Tokyo"}) == ScheduleValue("0 3 * * *", "Asia/Tokyo")
-    assert schedule_value({"cron": None}) is None
-    assert schedule_value(None) is None
 
 
 def test_next_runs_are_utc_and_after() -> None:

@@ -99,3 +99,37 @@ flows:
       - {key: second, action: http.post, inputs: {url: "{{ config.endpoint }}/second", json: {}}}
       - {key: third, action: http.post, inputs: {url: "{{ config.endpoint }}/third", json: {}}}
 """
+
+# What the pages of docs/nouns/ talk about.
+DOCUMENTED = """\
+schema: flowgraft/v1
+key: KEY
+name: Order sync
+labels: [erp, orders]
+config:
+  - page: Connect
+    tagline: Where your shop lives
+    fields:
+      - {key: shop, type: connection, connection: http/bearer, label: Shop API, required: false}
+      - {key: endpoint, type: string, default: "https://shop.example.com"}
+      - {key: hook_secret, type: string, secret: true, required: false}
+  - page: Options
+    fields:
+      - {key: region, type: picklist, options: [eu, us], default: eu}
+      - {key: big_order, type: number, default: 1000}
+      - {key: nightly, type: schedule, default: {cron: "0 3 * * *", time_zone: Europe/Berlin}}
+flows:
+  - key: order-created
+    name: Order created
+    trigger: {type: webhook, dedupe: {header: x-event-id}}
+    steps:
+      - {key: tell, action: http.post, inputs: {url: "{{ config.endpoint }}/orders", json: "{{ trigger.body }}"}}
+  - key: nightly
+    name: Nightly check
+    trigger: {type: schedule, from: nightly}
+    steps: [{key: hello, action: log.write, inputs: {message: Checking}}]
+  - key: setup
+    name: Set up
+    trigger: {type: deploy}
+    steps: [{key: hello, action: log.write, inputs: {message: Set up}}]
+"""

@@ -31,12 +31,12 @@ async def test_a_killed_worker_repeats_only_what_was_under_way(
     spot.hold("/second")
     execution_id = await client.delivered(made.url("three"))
     await spot.until_called("/second", times=2 if known_as_short else 1)
-    stack.worker.kill()
+    stack.kill_workers()
     spot.release()
     await asyncio.sleep(0.5)
     assert (await client.execution(execution_id))["status"] == "running"
 
-    stack.worker.start()
+    stack.start_workers()
     began = perf_counter()
     execution = await client.wait_for(execution_id, "succeeded")
     measured.info("worker killed in a step: done %.1f s after its restart", perf_counter() - began)
@@ -77,7 +77,7 @@ async def test_an_api_killed_between_acceptance_and_start_loses_nothing(
     made = await client.provision(call(), endpoint=spot.url)
     stack.temporal.kill()
     execution_id = await client.delivered(made.url("call"), json={"id": 1})
-    stack.api.kill()
+    stack.kill_apis()
     await stack.heal()
     assert (await client.execution(execution_id))["status"] in ("queued", "running", "succeeded")
     await client.wait_for(execution_id, "succeeded", timeout=40)

@@ -3,7 +3,16 @@ from typing import Any
 
 import pytest
 
-from runtime.crypto import DecryptionFailed, Keyring, hash_secret, same_secret
+from runtime.crypto import (
+    DataKey,
+    DecryptionFailed,
+    KeyMissing,
+    Keyring,
+    data_key_id,
+    hash_secret,
+    ring_key_id,
+    same_secret,
+)
 
 OLD = ("2025", os.urandom(32))
 NEW = ("2026", os.urandom(32))
@@ -33,7 +42,7 @@ def test_rotated_ring_encrypts_with_the_first_and_opens_the_old() -> None:
 
 
 def test_blob_of_a_dropped_key_is_refused() -> None:
-    with pytest.raises(DecryptionFailed, match="not on the keyring"):
+    with pytest.raises(KeyMissing, match="2025, which is not on the keyring"):
         Keyring([NEW]).decrypt(Keyring([OLD]).encrypt(b"a", CONTEXT), CONTEXT)
 
 
@@ -48,7 +57,7 @@ def test_any_changed_byte_is_noticed() -> None:
     blob = ring.encrypt(b"abc", CONTEXT)
     for position in range(len(blob)):
         changed = blob[:position] + bytes([blob[position] ^ 1]) + blob[position + 1 :]
-        with pytest.raises(DecryptionFailed):
+        with pytest.raises((DecryptionFailed, KeyMissing)):  # a changed id is that of a key that is not there
             ring.decrypt(changed, CONTEXT)
 
 
@@ -99,3 +108,50 @@ def test_stored_secret_is_compared_by_its_hash() -> None:
     assert same_secret(stored, hash_secret("fg_key_1"))
     assert not same_secret(stored, hash_secret("fg_key_2"))
     assert not same_secret("é", "\ud800")
+
+
+def test_data_key_opens_what_it_has_encrypted() -> None:
+    key = DataKey.fresh("dk_1", "cust_1")
+    blob = key.encrypt_json({"a": "é\ud800"}, CONTEXT)
+    assert key.decrypt_json(blob, CONTEXT) == {"a": "é\ud800"}
+    assert (blob[:6], data_key_id(blob)) == (b"\x02\x04dk_1", "dk_1")
+    with pytest.raises(DecryptionFailed):
+        key.decrypt_json(blob, "executions/exec_2/payload")
+
+
+def test_data_key_survives_its_wrapping_and_a_new_ring() -> None:
+    ring, rotated = Keyring([OLD]), Keyring([NEW, OLD])
+    key = DataKey.fresh("dk_1", "cust_1")
+    blob = key.encrypt_json("a", CONTEXT)
+    again = DataKey.unwrap(rotated, "dk_1", "cust_1", key.wrap(ring)).wrap(rotated)
+    assert ring_key_id(again) == "2026"
+    assert DataKey.unwrap(Keyring([NEW]), "dk_1", "cust_1", again).decrypt_json(blob, CONTEXT) == "a"
+
+
+@pytest.mark.parametrize(("key_id", "owner"), [("dk_2", "cust_1"), ("dk_1", "cust_2")])
+def test_wrapped_key_is_of_one_id_and_one_owner(key_id: str, owner: str) -> None:
+    ring = Keyring([OLD])
+    wrapped = DataKey.fresh("dk_1", "cust_1").wrap(ring)
+    with pytest.raises(DecryptionFailed):
+        DataKey.unwrap(ring, key_id, owner, wrapped)
+
+
+def test_value_is_of_one_owner() -> None:
+    """Even if another customer's key were the same."""
+    key = DataKey.fresh("dk_1", "cust_1")
+    with pytest.raises(DecryptionFailed):
+        DataKey("dk_1", "cust_2", key.secret).decrypt_json(key.encrypt_json("a", CONTEXT), CONTEXT)
+
+
+def test_formats_are_not_mistaken_for_each_other() -> None:
+    ring, key = Keyring([("dk_1", OLD[1])]), DataKey("dk_1", "", OLD[1])
+    assert data_key_id(ring.encrypt(b"a", CONTEXT)) is None
+    with pytest.raises(DecryptionFailed):
+        key.decrypt_json(ring.encrypt(b"1", CONTEXT), CONTEXT)
+    with pytest.raises(DecryptionFailed):
+        ring.decrypt(key.encrypt_json(1, CONTEXT), CONTEXT)
+
+
+def test_hash_key_outlives_the_ring() -> None:
+    first = Keyring([OLD])
+    assert Keyring([NEW], first.hash_key).keyed_hash("a") == first.keyed_hash("a")

@@ -105,6 +105,8 @@ WRONG = [
     ("temporal_ui_url", "ftp://hush", "must be an address"),
     ("allowed_networks", "10.0.0.1/8,hush", "must be networks"),
     ("codec_ui_origin", "http://127.0.0.1:8233/hush", "must be an origin"),
+    ("allowed_redirect_origins", "https://app.example.com/hush", "must be origins"),
+    ("allowed_redirect_origins", "https://app.example.com,hush", "must be an address"),
     ("codec_capability", "hush/../up", "at least 24 letters"),
     ("log_level", "hush", "Input should be"),
 ]
@@ -139,3 +141,8 @@ def test_defaults_suit_one_machine() -> None:
     assert settings.task_queue == "flowgraft"
     assert settings.workflow_sandbox is False
     assert settings.allowed_networks == (ip_network("127.0.0.0/8"),)
+
+
+def test_redirect_origins_are_split() -> None:
+    found = load_settings(database_url=URL, allowed_redirect_origins="https://app.example.com/, http://localhost:3000")
+    assert found.allowed_redirect_origins == ("https://app.example.com", "http://localhost:3000")

@@ -61,7 +61,7 @@ async def test_customers_paged_newest_first(database: Database) -> None:
 async def test_instances_of_a_customer(database: Database) -> None:
     async with database.transaction() as session:
         ours, _ = await deployed(session), await deployed(session)
-        assert await Customers(session).instance_ids(ours.customer.id) == [ours.instance.id]
+        assert await Customers(session).instance_ids(ours.customer.id, 5) == [ours.instance.id]
 
 
 async def test_customer_deleted_once(database: Database) -> None:

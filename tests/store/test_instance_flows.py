@@ -7,6 +7,12 @@ from store.tables import FlowApiKeyRow, InstanceFlowRow
 from tests.factories import NOW, an_id, deployed, execution, instance_flow, save
 
 
+async def test_keys_that_people_know_a_flow_by(database: Database) -> None:
+    async with database.transaction() as session:
+        made = await deployed(session)
+        assert await InstanceFlows(session).keys_of(made.flow.id) == (made.integration.key, "hello")
+
+
 async def test_flows_in_definition_order(database: Database) -> None:
     async with database.transaction() as session:
         made, other = await deployed(session), await deployed(session)
@@ -19,15 +25,6 @@ async def test_flows_in_definition_order(database: Database) -> None:
         assert await flows.of_instance(made.instance.id, active_only=False) == [made.flow, second, third, gone]
         by_instance = await flows.of_instances([other.instance.id, "inst_absent"])
         assert by_instance == {other.instance.id: [other.flow], "inst_absent": []}
-
-
-async def test_flow_found_by_token(database: Database) -> None:
-    async with database.transaction() as session:
-        made = await deployed(session)
-        flows = InstanceFlows(session)
-        assert await flows.by_token(made.flow.token) is await flows.get(made.flow.id)
-        assert await flows.by_token("another") is None
-        assert await flows.keys_of(made.flow.id) == (made.integration.key, "hello")
 
 
 async def test_dirty_schedules_are_bounded(database: Database) -> None:

@@ -1,5 +1,6 @@
 """The migrations make what store/tables/ says, on both dialects."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -14,6 +15,7 @@ from domain.errors import Unavailable
 from store.engine import Database
 from store.migrate import connect, current, ensure_current, head, upgrade
 from store.tables import Base
+from tests.fixtures.postgres import Cluster
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -26,9 +28,21 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def test_schema_equals_tables(database_url: str) -> None:
+    """But for the indexes that only PostgreSQL has, and the table that only SQLite has."""
     with connect(database_url) as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+        options = {"include_name": lambda name, kind, _: not re.search("_gin$|^logs_fts", name or "")}
+        differences = compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
     assert differences == []
+
+
+def test_postgres_searches_text_by_trigrams(postgres_cluster: Cluster) -> None:
+    with postgres_cluster.empty_database() as url:
+        upgrade(url)
+        with connect(url) as connection:
+            query = "SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%USING gin%'"
+            found = set(connection.execute(text(query)).scalars())
+    assert {"ix_instances_labels_gin", "ix_instances_name_gin", "ix_instances_description_gin"} <= found
+    assert "ix_logs_message_gin" in found
 
 
 def test_partial_indexes_equal_tables(database_url: str) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -5,12 +6,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.executions import StepStatus
 from store.engine import Database
-from store.steps import Steps
+from store.steps import Record, Steps
 from store.tables import StepRow
 from tests.factories import NOW, deployed, execution, save
 
 
-def step(execution_id: str, path: str = "greet", **given: Any) -> StepRow:
+def step(execution_id: str, path: str = "greet", **given: Any) -> Record:
     defaults: dict[str, Any] = {
         "execution_id": execution_id,
         "attempt": 1,
@@ -26,7 +27,7 @@ def step(execution_id: str, path: str = "greet", **given: Any) -> StepRow:
         "output_size": 0,
         "started_at": NOW,
     }
-    return StepRow(**(defaults | given))
+    return Record(**(defaults | given))
 
 
 async def an_execution(session: AsyncSession) -> str:
@@ -72,11 +73,12 @@ async def test_several_records_at_once(database: Database) -> None:
 async def test_latest_and_latest_successful_attempt(database: Database) -> None:
     async with database.transaction() as session:
         of = await an_execution(session)
-        rows = [step(of, attempt=1), step(of, attempt=2), step(of, attempt=3, status=StepStatus.FAILED)]
-        await save(session, *rows)
         steps = Steps(session)
-        assert await steps.succeeded(of, "greet") is rows[1]
-        assert await steps.latest(of, "greet") is rows[2]
+        await steps.record([step(of, attempt=1), step(of, attempt=2), step(of, attempt=3, status=StepStatus.FAILED)])
+        succeeded, latest = await steps.succeeded(of, "greet"), await steps.latest(of, "greet")
+        assert succeeded == step(of, attempt=2)
+        assert latest is not None
+        assert latest.attempt == 3
         assert await steps.latest(of, "absent") is None
 
 
@@ -84,5 +86,9 @@ async def test_steps_in_start_order(database: Database) -> None:
     async with database.transaction() as session:
         of = await an_execution(session)
         rows = [step(of, "c", attempt=2), step(of, "b", position=1), step(of, "a", position=0)]
-        await save(session, *rows)
+        await Steps(session).record(rows)
         assert [row.path for row in await Steps(session).of_execution(of)] == ["a", "b", "c"]
+
+
+def test_record_has_every_column() -> None:
+    assert {column.key for column in StepRow.__table__.columns} == {column.name for column in fields(Record)}

@@ -18,6 +18,8 @@ from domain.messages import (
     UPKEEP_WORKFLOW,
     DeleteInput,
     DeletePlan,
+    DeployFlowsInput,
+    DeployFlowsReport,
     DeployInput,
     DeployResult,
     JobEnd,
@@ -58,6 +60,11 @@ class Chores:
     @activity.defn
     async def apply_schedules(self, instance_id: str) -> None:
         self._note("apply_schedules", instance_id)
+
+    @activity.defn
+    async def look_at_flows(self, message: DeployFlowsInput) -> DeployFlowsReport:
+        self._note("look_at_flows", message.job_id)
+        return DeployFlowsReport(ended=True)
 
     @activity.defn
     async def start_accepted(self, execution_ids: list[str]) -> None:
@@ -110,6 +117,7 @@ class Chores:
             self.switch_deployment,
             self.apply_schedules,
             self.start_accepted,
+            self.look_at_flows,
             self.plan_customer_removal,
             self.accept_remove_flows,
             self.await_executions,
@@ -141,12 +149,14 @@ async def test_deploy_switches_then_schedules_then_starts(client: Client, task_q
         DEPLOY_WORKFLOW, DEPLOY, id=new_id("deploy"), task_queue=task_queue, result_type=DeployResult
     )
     assert result == DEPLOYED
+    await client.get_workflow_handle(DEPLOY.job_id).result()
     assert chores.calls[:3] == [
         ("switch_deployment", DEPLOY),
         ("apply_schedules", "inst_1"),
         ("start_accepted", ["exec_1"]),
     ]
-    name, end = chores.calls[3]
+    assert chores.calls[3] == ("look_at_flows", "job_1")
+    name, end = chores.calls[4]
     assert (name, end.job_id, end.state, end.result["version"]) == ("end_job", "job_1", "succeeded", 3)
 
 
@@ -171,7 +181,9 @@ async def test_deploy_that_is_rejected_says_why(client: Client, task_queue: str,
 async def test_deploy_stands_while_its_schedules_are_retried(client: Client, task_queue: str, chores: Chores) -> None:
     chores.answers |= {"switch_deployment": DEPLOYED, "apply_schedules": [RuntimeError("Temporal is busy"), None]}
     await client.execute_workflow(DEPLOY_WORKFLOW, DEPLOY, id=new_id("deploy"), task_queue=task_queue)
-    assert chores.names == ["switch_deployment", "apply_schedules", "apply_schedules", "start_accepted", "end_job"]
+    await client.get_workflow_handle(DEPLOY.job_id).result()
+    assert chores.names[:3] == ["switch_deployment", "apply_schedules", "apply_schedules"]
+    assert chores.names[3:] == ["start_accepted", "look_at_flows", "end_job"]
 
 
 async def test_delete_of_an_instance_in_order(client: Client, task_queue: str, chores: Chores) -> None:

@@ -8,9 +8,6 @@ from domain.errors import Problem
 from tests.domain.definitions.catalog import CATALOG
 
 EXAMPLE = (Path(__file__).parent / "order-sync.yaml").read_text(encoding="utf-8")
-BUILT = EXAMPLE.replace(', unique_by: "{{ trigger.body.id }}"', "").replace(
-    "mode: throttled, limit: 5", "mode: parallel"
-)
 
 HEAD = """\
 schema: flowgraft/v1

@@ -10,18 +10,11 @@ from domain.definitions.model import ScheduleTrigger, WebhookTrigger
 from domain.definitions.reader import read_definition
 from domain.definitions.yamltree import read_tree
 from tests.domain.definitions.catalog import CATALOG
-from tests.domain.definitions.snippets import BUILT, EXAMPLE, problems, read, shown
-
-
-def test_example_is_refused_for_what_is_not_built() -> None:
-    assert shown(problems(EXAMPLE)) == [
-        "28:84 not_supported_yet flows[0].retry.unique_by",
-        "29:25 not_supported_yet flows[0].concurrency.mode",
-    ]
+from tests.domain.definitions.snippets import EXAMPLE, problems, read, shown
 
 
 def test_example_is_read() -> None:
-    definition = read(BUILT.replace(", limit: 5", ""))
+    definition = read(EXAMPLE)
     assert definition.key == "order-sync"
     assert [field.key for field in definition.fields().values()] == [
         "shop",
@@ -41,13 +34,13 @@ def test_example_is_read() -> None:
 
 
 def test_example_as_json_is_the_same() -> None:
-    value = read_tree(BUILT).value
-    assert read(json.dumps(value, indent="\t")) == read(BUILT)
-    assert read(json.dumps(value).encode()) == read(BUILT)
+    value = read_tree(EXAMPLE).value
+    assert read(json.dumps(value, indent="\t")) == read(EXAMPLE)
+    assert read(json.dumps(value).encode()) == read(EXAMPLE)
 
 
 def test_problem_has_all_its_parts() -> None:
-    (found,) = problems(BUILT.replace("action: http.post", "action: http.put"))
+    (found,) = problems(EXAMPLE.replace("action: http.post", "action: http.put"))
     assert found.pointer == "#/flows/0/steps/2/steps/0/action"
     assert found.path == "flows[0].steps[2].steps[0].action"
     assert (found.code, found.line, found.column) == ("unknown_action", 47, 21)
@@ -59,7 +52,7 @@ def test_yaml_problems_end_the_reading() -> None:
 
 
 def test_problems_of_all_layers_come_together() -> None:
-    text = BUILT.replace("name: Order sync", "name: Order sync\nname: Twice").replace(
+    text = EXAMPLE.replace("name: Order sync", "name: Order sync\nname: Twice").replace(
         "{{ customer.name }}", "{{ steps.x }}"
     )
     assert [each.code for each in problems(text)] == ["duplicate_key", "unknown_step"]
@@ -121,7 +114,7 @@ def positions(value: Any) -> list[tuple[Any, Any]]:
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_reader_never_raises_on_a_changed_example(data: st.DataObject) -> None:
-    value = read_tree(BUILT).value
+    value = read_tree(EXAMPLE).value
     for _ in range(data.draw(st.integers(1, 3))):
         container, key = data.draw(st.sampled_from(positions(value)))
         change = data.draw(st.sampled_from(["replace", "remove", "rename"]))
@@ -139,14 +132,14 @@ def test_reader_never_raises_on_a_changed_example(data: st.DataObject) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.integers(0, len(BUILT)), st.integers(0, 12), st.text(alphabet="[]{}:,-&*!|'\"#ab \n{", max_size=3))
+@given(st.integers(0, len(EXAMPLE)), st.integers(0, 12), st.text(alphabet="[]{}:,-&*!|'\"#ab \n{", max_size=3))
 def test_reader_never_raises_on_broken_text(start: int, length: int, inserted: str) -> None:
-    result = read_definition(BUILT[:start] + inserted + BUILT[start + length :], CATALOG)
+    result = read_definition(EXAMPLE[:start] + inserted + EXAMPLE[start + length :], CATALOG)
     assert (result.definition is None) == bool(result.errors)
 
 
-@pytest.mark.parametrize("line", range(len(BUILT.splitlines())))
+@pytest.mark.parametrize("line", range(len(EXAMPLE.splitlines())))
 def test_reader_never_raises_without_one_line(line: int) -> None:
-    lines = BUILT.splitlines(keepends=True)
+    lines = EXAMPLE.splitlines(keepends=True)
     result = read_definition("".join(lines[:line] + lines[line + 1 :]), CATALOG)
     assert (result.definition is None) == bool(result.errors)

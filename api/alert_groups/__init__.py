@@ -1,0 +1,1 @@
+"""Alert groups: whom several monitors tell."""

@@ -1,0 +1,1 @@
+"""Alerts: what monitors have found."""

@@ -1,0 +1,1 @@
+"""Connections: reusable ones, and those of instances' own fields."""

@@ -1,0 +1,1 @@
+"""Event endpoints: who hears of what happens, signed."""

@@ -1,0 +1,1 @@
+"""Encryption keys: which are in use, and rotating them."""

@@ -1,0 +1,1 @@
+"""Log streams: log lines sent on to other systems."""

@@ -1,0 +1,1 @@
+"""Maintenance windows: alerts are recorded then, and not sent."""

@@ -1,0 +1,1 @@
+"""Monitors: what is watched, where, and who is told."""

@@ -1,0 +1,1 @@
+"""The road of a browser that authorises a connection."""

@@ -1,0 +1,1 @@
+"""Replays of many executions: a frozen filter, at a rate, watched."""

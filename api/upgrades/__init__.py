@@ -1,0 +1,1 @@
+"""Bulk upgrades: many instances of an integration to one version."""

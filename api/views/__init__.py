@@ -1,0 +1,1 @@
+"""Saved views: named filters of lists."""

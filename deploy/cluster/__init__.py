@@ -1,0 +1,1 @@
+"""What docker-compose.yml describes, without Docker: two APIs, two workers, Temporal and PostgreSQL on this machine."""

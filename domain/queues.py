@@ -1,0 +1,67 @@
+"""Queues of flows: what may begin next. Pure: the ledger says what waits and what runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+from domain.definitions.model import Concurrency
+
+QUEUED_BEHIND = "queued_behind"
+QUEUE_FULL = "queue_full"
+WIDEST = 100  # at once, of a flow that keeps order per key and names no limit
+
+
+class Waiting(NamedTuple):
+    """One that waits, in the order of acceptance. `key`: what it keeps order with; empty without a key."""
+
+    id: str
+    key: str
+
+
+@dataclass(frozen=True)
+class QueueRule:
+    """`limit` none: the deployed version has no queue any more, what still waits goes out."""
+
+    limit: int | None = None
+    per_key: bool = False
+    hold: bool = False  # what waits for its retry keeps its slot
+    max_length: int | None = None
+    drop_oldest: bool = False
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any] | None) -> Self:
+        """From a flow's row: `settings_of` as it was deployed."""
+        return cls(**settings["rule"]) if settings else cls()
+
+
+def settings_of(concurrency: Concurrency | None) -> dict[str, Any] | None:
+    """What a flow's row keeps of it; None: a parallel flow."""
+    if concurrency is None or concurrency.mode == "parallel":
+        return None
+    per_key = concurrency.key is not None
+    sequential = WIDEST if per_key else 1
+    rule = {
+        "limit": sequential if concurrency.mode == "sequential" else concurrency.limit,
+        "per_key": per_key,
+        "hold": concurrency.on_failure == "hold",
+        "max_length": concurrency.max_length,
+        "drop_oldest": concurrency.when_full == "drop_oldest",
+    }
+    return {"mode": concurrency.mode, "rule": rule}
+
+
+def next_to_begin(
+    rule: QueueRule, waiting: Sequence[Waiting], running_keys: Sequence[str], most: int = WIDEST
+) -> list[str]:
+    """Ids of those that begin now: in order, never more than the limit at once, one at a time per key."""
+    free = most if rule.limit is None else min(rule.limit - len(running_keys), most)
+    busy = set(running_keys)
+    chosen: list[str] = []
+    for each in waiting:
+        if len(chosen) >= free:
+            break
+        if rule.per_key and each.key in busy:
+            continue
+        busy.add(each.key)
+        chosen.append(each.id)
+    return chosen

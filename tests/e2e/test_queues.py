@@ -1,0 +1,197 @@
+"""Flows with a queue, on the whole stack: limits and order as the target sees them, whoever is killed."""
+
+import asyncio
+import logging
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import Client, Provision
+from tests.e2e.target import Answer, Spot
+from tests.fixtures.stack import Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+measured = logging.getLogger("measured")  # shown with --log-cli-level=INFO
+
+QUEUED = """\
+schema: flowgraft/v1
+key: KEY
+name: Queued KEY
+config: [{page: Connect, fields: [{key: endpoint, type: string}]}]
+flows:
+  - key: queued
+    trigger: {type: webhook}
+    concurrency: CONCURRENCY
+    retry: {retries: 1, delay: 1s}
+    steps:
+      - key: begin
+        action: http.post
+        inputs: {url: "{{ config.endpoint }}/begin", json: {id: "{{ trigger.body.id }}", key: "{{ trigger.body.key }}"}}
+      - {key: end, action: http.post, inputs: {url: "{{ config.endpoint }}/end", json: {}}}
+"""
+
+
+def queued(concurrency: str) -> str:
+    return QUEUED.replace("CONCURRENCY", concurrency)
+
+
+async def delivered(client: Client, made: Provision, number: int, keys: str = "a") -> list[str]:
+    bodies = [{"id": each, "key": keys[each % len(keys)]} for each in range(number)]
+    return [await client.delivered(made.url("queued"), json=body) for body in bodies]
+
+
+async def until_over(client: Client, ids: list[str], timeout: float = 60.0) -> list[dict[str, Any]]:
+    return [await client.wait_for(each, "succeeded", timeout) for each in ids]
+
+
+def executions(spot: Spot, path: str) -> list[str]:
+    """In the order of their first calls."""
+    return list(dict.fromkeys(call.key.partition(":")[0] for call in spot.called(path) if call.key))
+
+
+def most_at_once(spot: Spot) -> int:
+    """By what the target has seen: one runs from its first call to the answer of its last."""
+    running: set[str] = set()
+    most = 0
+    for call in spot.calls:
+        execution_id = str(call.key).partition(":")[0]
+        running.add(execution_id)
+        most = max(most, len(running))
+        if call.path == "/end":
+            running.discard(execution_id)
+    return most
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "limit"),
+    [("{mode: sequential}", 1), ("{mode: throttled, limit: 3}", 3)],
+)
+async def test_a_queue_keeps_its_limit_though_the_worker_is_killed(
+    stack: Stack, client: Client, spot: Spot, concurrency: str, limit: int
+) -> None:
+    made = await client.provision(queued(concurrency), endpoint=spot.url)
+    spot.script("/begin", Answer(delay=0.05))
+    ids = await delivered(client, made, 30)
+    await spot.until_called("/end", 8)
+    stack.kill_workers()
+    await asyncio.sleep(0.5)
+    stack.start_workers()
+    await until_over(client, ids)
+    assert most_at_once(spot) <= limit
+    assert set(executions(spot, "/end")) == set(ids)
+    if limit == 1:
+        assert executions(spot, "/begin") == ids
+    else:
+        assert most_at_once(spot) == limit
+
+
+async def test_order_is_kept_per_key_and_keys_do_not_wait_for_each_other(client: Client, spot: Spot) -> None:
+    concurrency = '{mode: sequential, key: "{{ trigger.body.key }}"}'
+    made = await client.provision(queued(concurrency), endpoint=spot.url)
+    spot.hold("/begin")
+    ids = await delivered(client, made, 12, "abc")
+    await spot.until_called("/begin", 3)
+    await asyncio.sleep(0.3)
+    assert len(spot.called("/begin")) == 3
+    spot.release()
+    await until_over(client, ids)
+    began = executions(spot, "/begin")
+    for first in range(3):
+        assert [each for each in began if each in ids[first::3]] == ids[first::3]
+
+
+@pytest.mark.parametrize("on_failure", ["step_aside", "hold"])
+async def test_one_that_is_tried_again_steps_aside_or_holds(client: Client, spot: Spot, on_failure: str) -> None:
+    made = await client.provision(queued(f"{{mode: sequential, on_failure: {on_failure}}}"), endpoint=spot.url)
+    spot.script("/begin", Answer(503), Answer())
+    first, second, third = ids = await delivered(client, made, 3)
+    await until_over(client, ids)
+    expected = [first, second, third] if on_failure == "hold" else [second, third, first]
+    assert executions(spot, "/end") == expected
+    assert most_at_once(spot) <= (1 if on_failure == "hold" else 2)  # between its attempts the first does not run
+    assert (await client.execution(first))["attempt"] == 2
+
+
+async def test_a_queue_is_seen_paused_cleared_and_resumed(client: Client, spot: Spot) -> None:
+    made = await client.provision(queued("{mode: sequential}"), endpoint=spot.url)
+    queue = f"/v1/flows/{made.flows['queued']['id']}/queue"
+    spot.hold("/begin")
+    first, second, third = await delivered(client, made, 3)
+    await spot.until_called("/begin")
+    flow = await client.call("POST", f"{queue}/pause")
+    seen = flow["queue"]
+    assert (seen["mode"], seen["limit"], seen["waiting"], seen["running"], seen["paused"]) == (
+        "sequential",
+        1,
+        2,
+        1,
+        True,
+    )
+    waiting = await client.all_of(queue, limit=1)
+    assert [each["execution_id"] for each in waiting] == [second, third]
+    assert seen["oldest_waiting_at"] == waiting[0]["queued_at"]
+    execution = await client.execution(second)
+    assert (execution["status"], execution["reason"], execution["attempt"]) == ("queued", "queued_behind", 0)
+    spot.release()
+    await client.wait_for(first, "succeeded")
+    await asyncio.sleep(0.3)
+    assert (await client.execution(second))["status"] == "queued"
+
+    await client.call("POST", f"/v1/executions/{second}/cancel", expect=202)
+    await client.call("POST", f"{queue}/resume")
+    await client.wait_for(third, "succeeded", timeout=8)
+    assert await client.call("POST", f"{queue}/clear") == {"canceled": 0}
+
+
+async def test_a_full_queue_refuses(client: Client, spot: Spot) -> None:
+    made = await client.provision(queued("{mode: sequential, max_length: 2}"), endpoint=spot.url)
+    await client.call("POST", f"/v1/flows/{made.flows['queued']['id']}/queue/pause")
+    await delivered(client, made, 2)
+    response = await client.http.post(made.url("queued"), json={})
+    assert (response.status_code, response.json()["code"]) == (429, "queue_full")
+    assert int(response.headers["retry-after"]) > 0
+    assert await client.call("POST", f"/v1/flows/{made.flows['queued']['id']}/queue/clear") == {"canceled": 2}
+    await delivered(client, made, 1)
+
+
+async def test_a_full_queue_drops_its_oldest(client: Client, spot: Spot) -> None:
+    concurrency = "{mode: sequential, max_length: 2, when_full: drop_oldest}"
+    made = await client.provision(queued(concurrency), endpoint=spot.url)
+    await client.call("POST", f"/v1/flows/{made.flows['queued']['id']}/queue/pause")
+    first, second, third = await delivered(client, made, 3)
+    dropped = await client.execution(first)
+    assert (dropped["status"], dropped["reason"]) == ("skipped", "queue_full")
+    await client.call("POST", f"/v1/flows/{made.flows['queued']['id']}/queue/resume")
+    await until_over(client, [second, third])
+
+
+async def test_a_replay_waits_in_the_queue_and_a_test_does_not(client: Client, spot: Spot) -> None:
+    made = await client.provision(queued("{mode: sequential}"), endpoint=spot.url)
+    flow_id = made.flows["queued"]["id"]
+    (done,) = await delivered(client, made, 1)
+    await client.wait_for(done, "succeeded")
+    await client.call("POST", f"/v1/flows/{flow_id}/queue/pause")
+    replayed = await client.call("POST", f"/v1/executions/{done}/replay", expect=202)
+    tested = await client.call("POST", f"/v1/flows/{flow_id}/test", expect=202, json={"body": {"id": 1, "key": "a"}})
+    await client.wait_for(tested["execution_id"], "succeeded")
+    assert (await client.execution(replayed["execution_id"]))["reason"] == "queued_behind"
+    await client.call("POST", f"/v1/flows/{flow_id}/queue/resume")
+    await client.wait_for(replayed["execution_id"], "succeeded")
+
+
+async def test_a_customer_that_floods_does_not_hold_up_another(client: Client, spot: Spot) -> None:
+    flooding = await client.provision(queued("{mode: throttled, limit: 100}"), endpoint=spot.url)
+    other = await client.provision(queued("{mode: sequential}"), endpoint=spot.url)
+    flood = await asyncio.gather(
+        *(client.delivered(flooding.url("queued"), json={"id": each, "key": "a"}) for each in range(300))
+    )
+    began = perf_counter()
+    (single,) = await delivered(client, other, 1)
+    await client.wait_for(single, "succeeded")
+    took = perf_counter() - began
+    left = len([each for each in await client.executions(instance_id=flooding.id) if each["status"] != "succeeded"])
+    measured.info("one delivery beside %d of another customer: %.1f s, %d of those were left", len(flood), took, left)
+    assert took < 10
+    await until_over(client, list(flood), timeout=120)

@@ -1,4 +1,4 @@
-"""State of flows and instances for an action: read and written in the transaction of the step's record."""
+"""State for an action: read and written in the transaction of the step's record."""
 
 from typing import Any
 
@@ -6,40 +6,50 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.records import Owner
 from components.base import Scope
-from domain.errors import StepFailed
+from domain.errors import StepFailed, TooLarge
 from runtime.clock import utcnow
 from runtime.crypto import Keyring
-from store.state import State
-from store.tables import StateRow
+from store.state import Place, State
 
 
 class TransactionState:
     def __init__(self, session: AsyncSession, keyring: Keyring, owner: Owner) -> None:
         self._state = State(session)
-        self._session = session
         self._keyring = keyring
         self._owner = owner
 
     async def get(self, scope: Scope, key: str) -> Any:
-        row = await self._row(scope, key)
-        return None if row.value is None else self._keyring.decrypt_json(row.value, _context(row))
+        place = await self._place(scope)
+        row = await self._state.hold(place, key, utcnow())
+        return None if row.value is None else self._keyring.decrypt_json(row.value, state_context(*place[:2], key))
 
     async def put(self, scope: Scope, key: str, value: Any) -> None:
-        row = await self._row(scope, key)
-        row.value, row.updated_at = self._keyring.encrypt_json(value, _context(row)), utcnow()
-        await self._session.flush()
+        place = await self._place(scope)
+        row = await self._state.hold(place, key, utcnow())
+        sealed = self._keyring.encrypt_json(value, state_context(*place[:2], key))
+        try:
+            await self._state.change(place, row, sealed, utcnow())
+        except TooLarge as error:
+            raise StepFailed(error.message, code=error.code, permanent=True) from error
 
     async def delete(self, scope: Scope, key: str) -> bool:
-        row = await self._row(scope, key)
+        place = await self._place(scope)
+        row = await self._state.hold(place, key, utcnow())
         existed = row.value is not None
-        row.value, row.updated_at = None, utcnow()
-        await self._session.flush()
+        await self._state.change(place, row, None, utcnow())
         return existed
 
-    async def _row(self, scope: Scope, key: str) -> StateRow:
+    async def _place(self, scope: Scope) -> Place:
         owner = self._owner
-        owner_id = owner.instance_id if scope == "instance" else owner.instance_flow_id
-        return await self._state.hold(scope, owner_id, key, owner.instance_id, utcnow())
+        match scope:
+            case "execution":
+                return Place(scope, owner.execution_id, owner.instance_id, owner.execution_id)
+            case "flow":
+                return Place(scope, owner.instance_flow_id, owner.instance_id)
+            case "instance":
+                return Place(scope, owner.instance_id, owner.instance_id)
+            case "integration":
+                return Place(scope, await self._state.integration_of(owner.instance_id))
 
 
 class NoState:
@@ -62,7 +72,3 @@ def _refused() -> StepFailed:
 def state_context(scope: str, owner_id: str, key: str) -> str:
     """The associated data of an encrypted value of state."""
     return f"state/{scope}/{owner_id}/{key}"
-
-
-def _context(row: StateRow) -> str:
-    return state_context(row.scope, row.owner_id, row.key)

@@ -15,7 +15,7 @@ from domain.catalog import ActionSpec
 from domain.http import HttpSender
 from domain.logs import Severity
 
-Scope = Literal["flow", "instance"]
+Scope = Literal["execution", "flow", "instance", "integration"]
 
 
 class Inputs(BaseModel):
@@ -35,7 +35,7 @@ class Connection:
 
 
 class StateAccess(Protocol):
-    """State of the flow or the instance, applied in the transaction of the step's record."""
+    """State of what the scope says, applied in the transaction of the step's record."""
 
     async def get(self, scope: Scope, key: str) -> Any:
         """The value, or None when absent."""

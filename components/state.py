@@ -1,4 +1,4 @@
-"""The `state` component: small values that outlive an execution, kept per flow or per instance."""
+"""The `state` component: values that outlive the step, kept per execution, flow, instance or integration."""
 
 from typing import Annotated, Any
 

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.errors import MalformedBody
 from store.dialect import truncated_to_hour, upsert
 from store.executions import CLOCKS_DIFFER
 from store.paging import Page
@@ -137,5 +138,9 @@ def key_of(view: UsageView) -> str:
 
 def _behind(after: str) -> ColumnElement[bool]:
     day, _, customer_id = after.partition(" ")
-    last = date.fromisoformat(day)
+    try:
+        last = date.fromisoformat(day)
+    except ValueError:
+        detail = "The cursor does not belong to this list and this order."
+        raise MalformedBody(detail, code="invalid_cursor") from None
     return or_(UsageDayRow.day < last, (UsageDayRow.day == last) & (UsageDayRow.customer_id > customer_id))

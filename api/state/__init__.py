@@ -1,0 +1,1 @@
+"""State: what flows have kept, to look at and to change by hand."""

@@ -1,0 +1,1 @@
+"""What customers have used, and whether the books balance."""

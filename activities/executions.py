@@ -173,6 +173,7 @@ class ExecutionActivities:
         keys = await self._names.of(session, flow.id)
         tally.fired(keys, datetime.fromisoformat(str(message.nominal_at)))
         if skipped:
+            announce_execution(session, row, Status.SKIPPED)
             tally.finished(keys, row, row.status)
         return row
 

@@ -49,9 +49,9 @@ class Positions(NamedTuple):
     ended_since: datetime
 
     @classmethod
-    def read(cls, text: str | None, now: datetime, kept: timedelta) -> "Positions":
+    def read(cls, text: str | None, now: datetime, kept: timedelta, grace: timedelta = GRACE) -> "Positions":
         """What ended long ago may be gone from the ledger because it is kept no longer."""
-        newest, oldest = now - GRACE, now - min(FURTHEST_BACK, kept / 2)
+        newest, oldest = now - grace, now - min(FURTHEST_BACK, kept / 2)
         if text is None:
             return cls(newest, max(oldest, now - timedelta(hours=1)))
         started, ended = map(datetime.fromisoformat, json.loads(text))
@@ -62,12 +62,15 @@ class Positions(NamedTuple):
 
 
 class ReconcileActivities:
-    def __init__(self, client: Client, database: Database, task_queue: str, retention: Retention) -> None:
+    def __init__(
+        self, client: Client, database: Database, task_queue: str, retention: Retention, grace: timedelta = GRACE
+    ) -> None:
         self._client = client
         self._database = database
         self._recovery = Recovery(client, database)
         self._mine = f"WorkflowType = '{EXECUTION_WORKFLOW}' AND TaskQueue = '{task_queue}'"
         self._kept = retention.executions
+        self._grace = grace
 
     def all(self) -> list[Callable[..., Awaitable[Any]]]:
         return [self.reconcile]
@@ -78,7 +81,7 @@ class ReconcileActivities:
         now, report = utcnow(), ReconcileReport()
         async with self._database.snapshot() as session:
             sweep = await Sweeps(session).get(SWEEP)
-        positions = Positions.read(sweep.position if sweep is not None else None, now, self._kept)
+        positions = Positions.read(sweep.position if sweep is not None else None, now, self._kept, self._grace)
         positions = Positions(
             await self._look_at_running(positions.started_before, now, report),
             await self._look_at_ended(positions.ended_since, now, report),
@@ -100,7 +103,7 @@ class ReconcileActivities:
     async def _look_at_ended(self, since: datetime, now: datetime, report: ReconcileReport) -> datetime:
         """One window after the other, until now or until its time is up."""
         deadline = asyncio.get_running_loop().time() + SECONDS
-        while since + WINDOW <= now - GRACE and asyncio.get_running_loop().time() < deadline:
+        while since + WINDOW <= now - self._grace and asyncio.get_running_loop().time() < deadline:
             until = since + WINDOW
             bounds = f"CloseTime >= '{utc_text(since)}' AND CloseTime < '{utc_text(until)}'"
             async for batch in self._listed(f"{self._mine} AND {bounds}", None):
@@ -145,11 +148,11 @@ class ReconcileActivities:
     async def _mend_running(self, execution_id: str, workflow: WorkflowExecution, here: Standing | None) -> str | None:
         if here is None:
             return await self._recover_running(execution_id, workflow)
-        over = here.status in TERMINAL and here.check_after is None and here.ended_at is not None
-        if not over or here.ended_at is None or here.ended_at > utcnow() - GRACE or not await self._runs(workflow):
+        ended_at = here.ended_at if here.status in TERMINAL and here.check_after is None else None
+        if ended_at is None or ended_at > utcnow() - self._grace or not await self._runs(workflow):
             return None
         handle = self._client.get_workflow_handle(workflow.id)
-        if here.ended_at > utcnow() - PATIENCE:
+        if ended_at > utcnow() - PATIENCE:
             await handle.cancel()  # the ledger has told how it ended, and that stays
         else:
             await handle.terminate("The ledger says that it has ended")

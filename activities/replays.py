@@ -10,6 +10,7 @@ from temporalio import activity
 from activities.acceptance import Request, accept
 from activities.deployments import Deployment, Deployments
 from activities.handover import Handover, Starter
+from activities.outbox import note
 from activities.payloads import Payloads
 from domain.deliveries import ensure_not_suspended
 from domain.errors import Conflict, NotFound, StepFailed, Unavailable
@@ -22,7 +23,6 @@ from domain.upgrades import FailureRate, Wish
 from runtime.clock import utcnow
 from runtime.ids import new_id
 from store.engine import Database
-from store.events import Events
 from store.executions import Executions
 from store.instance_flows import InstanceFlows
 from store.jobs import ENDED, Jobs
@@ -227,7 +227,8 @@ async def _skip(session: AsyncSession, item: ReplayItemRow, reason: str) -> None
 
 
 def _note(session: AsyncSession, row: ReplayRow, original: ExecutionRow, handover: Handover) -> None:
-    Events(session).add(
+    note(
+        session,
         EventRow(
             id=new_id("evt"),
             at=utcnow(),
@@ -237,5 +238,5 @@ def _note(session: AsyncSession, row: ReplayRow, original: ExecutionRow, handove
             instance_id=original.instance_id,
             customer_id=original.customer_id,
             details={"replay": handover.execution_id, "replay_id": row.id},
-        )
+        ),
     )

@@ -52,7 +52,9 @@ from api.oauth.router import router as oauth
 from api.replays.router import router as replays
 from api.resources import open_resources
 from api.routing import ensure_guarded
+from api.state.router import router as state
 from api.upgrades.router import router as upgrades
+from api.usage.router import router as usage
 from api.views.router import router as views
 from runtime.logs import configure_logs
 from runtime.metrics import tell_build
@@ -80,6 +82,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     flow_tests,
     flow_queues,
     executions,
+    state,
+    usage,
     jobs,
     logs,
     log_streams,

@@ -1,6 +1,7 @@
 """`/metrics` for Prometheus: on the API's own port, or on one that the public cannot reach; and what a request adds."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -14,6 +15,7 @@ from api.deps import ResourcesDep
 from api.resources import Resources
 from domain.errors import Unavailable
 from runtime import metrics
+from store.conservation import Conservation
 from store.instances import Instances
 
 HOOKS = "/hooks/{token}"
@@ -87,9 +89,11 @@ async def _exposition(resources: Resources) -> Response:
 async def _count_instances(resources: Resources) -> None:
     """No numbers rather than old ones while the database is away."""
     metrics.INSTANCES.clear()
+    metrics.IMBALANCE.set(math.nan)
     try:
         async with asyncio.timeout(COUNTING_SECONDS), resources.database.snapshot() as session:
             counts = await Instances(session).count_by_state()
+            metrics.IMBALANCE.set(await Conservation(session).imbalance())
     except (Unavailable, TimeoutError):
         return
     for state, count in counts.items():

@@ -27,8 +27,13 @@ SPAN = timedelta(days=14)
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
 OPEN = 500  # the latest ones
 BUSY = 7  # an instance that has a tenth of all
-RESOLVED_OF_FAILED = 5  # every so-manieth
+RESOLVED_OF_FAILED = 5  # every fifth
 DATABASE = "flowgraft"
+EXPLAINED = {
+    "session_preload_libraries": "auto_explain",
+    "auto_explain.log_min_duration": "0",
+    "auto_explain.log_analyze": "on",
+}
 NARROW = "&started_after=2026-03-05T10:00:00Z&started_before=2026-03-05T10:10:00Z"
 WIDE = "&started_after=2026-03-03T00:00:00Z&started_before=2026-03-10T00:00:00Z"
 LATER = "all, page 21"
@@ -39,7 +44,7 @@ LISTS = {
     "a quiet customer": "&customer_id=cust_0000000011",
     "a busy instance": "&instance_id=inst_0000000007",
     "a quiet instance": "&instance_id=inst_0000000011",
-    "a flow": "&flow_id=flow_0000000011_0",
+    "a flow without any": "&flow_id=flow_0000000011_0",
     "failed": "&status=failed",
     "retrying": "&status=retrying",
     "open": "&status=queued&status=running&status=retrying",
@@ -120,13 +125,6 @@ def main() -> None:
                 print(server.log_file.read_text())  # noqa: T201
         finally:
             server.stop()
-
-
-EXPLAINED = {
-    "session_preload_libraries": "auto_explain",
-    "auto_explain.log_min_duration": "0",
-    "auto_explain.log_analyze": "on",
-}
 
 
 def measured(server: PostgresServer, count: int, lists: dict[str, str]) -> str:

@@ -3,6 +3,7 @@
 import ipaddress
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -27,6 +28,10 @@ class Problem(CommandFailed):
         code = ExitCode.NOT_FOUND if response.status_code == 404 else ExitCode.FAILED
         super().__init__(_explained(response), code)
         self.status = response.status_code
+
+
+class Cut(CommandFailed):
+    """A stream that has broken off."""
 
 
 class Api:
@@ -96,6 +101,22 @@ class Api:
             if page["next_cursor"] is None:
                 return
             wanted["cursor"] = page["next_cursor"]
+
+    def lines(self, path: str, query: Query, last_id: str | None, silence: float) -> Iterator[str]:
+        """Of a stream of events, as they come. Raises Cut where it breaks off, or nothing comes for so many seconds."""
+        params = {name: value for name, value in query.items() if value not in (None, [])}
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
+        timeout = httpx2.Timeout(TIMEOUT, read=silence)
+        request = self._client.build_request("GET", path, params=params or None, headers=headers, timeout=timeout)
+        self._tell_request(request)
+        try:
+            with closing(self._client.send(request, stream=True)) as response:
+                if not response.is_success:
+                    response.read()
+                    raise Problem(response)
+                yield from response.iter_lines()
+        except httpx2.HTTPError as error:
+            raise Cut(f"{self.url} cannot be reached ({error or type(error).__name__}): is it up?") from error
 
     def _tell_request(self, request: httpx2.Request) -> None:
         """Bodies may hold secrets; their size does not."""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
@@ -12,17 +13,22 @@ from temporalio.client import Client
 from temporalio.converter import DataConverter
 from temporalio.service import RPCError
 
+from activities import reconcile, usage
 from activities.vault import missing_keys
 from cli.finding import Finding, State, failed, ok, skipped, warning
 from domain.errors import Unavailable
+from runtime.clock import utcnow
 from runtime.crypto import Keyring
 from runtime.settings import Settings, SettingsInvalid, load_settings
 from runtime.temporal import SEARCH_ATTRIBUTES, connect, connection_config
+from store.conservation import Conservation
 from store.data_keys import DataKeys
 from store.engine import Database
 from store.migrate import ensure_current
+from store.sweeps import Sweeps
 
 CALL_SECONDS = 5.0
+RECONCILER_LATE = timedelta(minutes=10)  # it comes every minute
 CALM = 0.05  # seconds: a process that ends right after its last call to Temporal may crash
 
 
@@ -46,8 +52,11 @@ def _keys(settings: Settings) -> Finding:
 
 async def _services(settings: Settings) -> list[Finding]:
     schema = await _bounded("database", _with_database(settings, _schema))
-    keys = [await _bounded("data keys", _with_database(settings, _data_keys))] if schema.state is State.OK else []
-    return [schema, *keys, *await _temporal(settings)]
+    if schema.state is not State.OK:
+        return [schema, *await _temporal(settings)]
+    checks = (("data keys", _data_keys), ("reconciler", _reconciler), ("conservation", _conservation))
+    found = [await _bounded(name, _with_database(settings, check)) for name, check in checks]
+    return [schema, *found, *await _temporal(settings)]
 
 
 async def _with_database(settings: Settings, check: Callable[[Settings, Database], Awaitable[Finding]]) -> Finding:
@@ -79,6 +88,35 @@ async def _data_keys(settings: Settings, database: Database) -> Finding:
     others = {key_id for key_id in counts if key_id != keyring.primary_id}
     hint = f"; under another than {keyring.primary_id}: flowgraft keys rotate" if others else ""
     return ok("data keys", f"{sum(counts.values())}{hint}")
+
+
+async def _reconciler(settings: Settings, database: Database) -> Finding:
+    """Its last run: what Temporal and the ledger differed in is mended by then."""
+    async with database.snapshot() as session:
+        sweep = await Sweeps(session).get(reconcile.SWEEP)
+    if sweep is None:
+        return skipped("reconciler", "It has not run yet")
+    told = f"{_ago(sweep.ran_at)}, {sweep.report['looked_at']} workflows looked at"
+    differences = ", ".join(f"{count} {kind}" for kind, count in sorted(sweep.report["differences"].items()))
+    if differences or sweep.report["failed"]:
+        failed_to = f", {sweep.report['failed']} could not be mended" if sweep.report["failed"] else ""
+        return warning("reconciler", f"{told}: {differences or 'no difference'}{failed_to}")
+    late = utcnow() - sweep.ran_at > RECONCILER_LATE
+    return (warning if late else ok)("reconciler", f"{told}, no difference")
+
+
+async def _conservation(settings: Settings, database: Database) -> Finding:
+    async with database.snapshot() as session:
+        sweep, imbalance = await Sweeps(session).get(usage.SWEEP), await Conservation(session).imbalance()
+    if sweep is None:
+        return skipped("conservation", "Nobody has counted yet")
+    if imbalance:
+        return failed("conservation", f"{imbalance} too many or too few: flowgraft conservation --unbalanced")
+    return ok("conservation", f"The books balance, counted {_ago(sweep.ran_at)}")
+
+
+def _ago(at: datetime) -> str:
+    return f"{max((utcnow() - at).total_seconds(), 0):.0f} s ago"
 
 
 async def _temporal(settings: Settings) -> list[Finding]:

@@ -9,16 +9,17 @@ from cli.client import at
 from cli.given import Overlap, read_object, rotation, values
 from cli.session import Flag, Many, Paging, Session, Text, command
 from cli.views import query_of
-from cli.watching import finish_job
+from cli.watching import finish_job, follow_job
 
 COLUMNS = (
     "id name customer.name integration.name version.number config_state deployed enabled needs_deploy in_failed_state"
 )
 FIELDS = (
     "id name description labels customer.name customer.id integration.name integration.id version.number version.id "
-    "latest_version.number new_version_available config_state deployed deployed_version deployed_at enabled pause_note "
-    "needs_deploy in_failed_state connection_error last_execution_at endpoint.mode endpoint.url "
-    "endpoint.previous_url_until state created_at updated_at"
+    "latest_version.number new_version_available config_state deployed deployed_version deployed_at enabled pause_mode "
+    "pause_note held_count drain_job_id suspended suspension_note needs_deploy in_failed_state connection_error "
+    "last_execution_at log_level step_outputs_disabled endpoint.mode endpoint.url endpoint.previous_url_until "
+    "state created_at updated_at"
 )
 
 app = typer.Typer(no_args_is_help=True, help="Instances: an integration at a customer.")
@@ -40,6 +41,7 @@ class Filters:
     config_state: Many = None
     needs_deploy: Flag = None
     in_failed_state: Flag = None
+    suspended: Flag = None
     state: Many = None
     visible_to_customer: Flag = None
     sort: Annotated[str | None, typer.Option(help="name, -updated_at, customer, integration, version …")] = None
@@ -99,22 +101,33 @@ def update(
     instance_id: InstanceId,
     more: Fields,
     name: Annotated[str | None, typer.Option("--name", "-n")] = None,
+    log_level: Annotated[str | None, typer.Option(help="The least severity that is kept, from trace to none")] = None,
+    step_outputs: Annotated[
+        bool | None, typer.Option("--step-outputs/--no-step-outputs", help="Kept when an execution has ended")
+    ] = None,
 ) -> None:
     """Change what is given. Labels are replaced; another version takes effect at the next deploy."""
-    session.out.item(session.api.patch(at("instances", instance_id), more.given(name=name)), FIELDS)
+    disabled = None if step_outputs is None else not step_outputs
+    body = more.given(name=name, log_level=log_level, step_outputs_disabled=disabled)
+    session.out.item(session.api.patch(at("instances", instance_id), body), FIELDS)
 
 
 @command(app, "deploy")
 def deploy(session: Session, instance_id: InstanceId, wait: Wait = False, timeout: Timeout = None) -> None:
-    """Make the chosen version and configuration current."""
+    """Make the chosen version and configuration current. With --wait also its deploy-trigger flows have ended."""
     answer = session.api.call("POST", at("instances", instance_id, "deploy"))
+    made: dict[str, Any] = answer.json()
     if answer.status_code == 202 and wait:
-        finish_job(session, answer.json()["id"], timeout)
+        finish_job(session, made["id"], timeout)
     elif answer.status_code == 202:
         session.out.talk("It takes longer; this is the job that does it.")
-        session.out.item(answer.json(), "id state stage")
+        session.out.item(made, "id state stage stages")
     else:
-        session.out.item(answer.json(), "deployment_id version webhook_urls deploy_executions")
+        job = follow_job(session, made["job_id"], timeout) if wait else session.api.get(at("jobs", made["job_id"]))
+        session.out.talk(" → ".join(each["stage"] for each in job["stages"]))
+        if wait:
+            made |= {"deploy_executions": (job["result"] or made)["deploy_executions"]}
+        session.out.item(made, "deployment_id version webhook_urls deploy_executions job_id")
 
 
 @command(app, "pause")
@@ -122,12 +135,14 @@ def pause(
     session: Session,
     instance_id: InstanceId,
     mode: Annotated[
-        Literal["drop", "hold"], typer.Option(help="What webhooks do: refused, or kept for later")
-    ] = "drop",
+        Literal["drop", "hold"] | None, typer.Option(help="Deliveries are refused (default), or kept for later")
+    ] = None,
+    hold: Annotated[bool, typer.Option("--hold", help="The same as --mode hold")] = False,
     note: Annotated[str | None, typer.Option(help="Why")] = None,
 ) -> None:
-    """Stop schedules and refuse webhooks."""
-    session.out.item(session.api.post(at("instances", instance_id, "pause"), {"mode": mode, "note": note}), FIELDS)
+    """Stop schedules, and refuse or hold webhooks. A paused instance is only given another mode."""
+    body = _given(mode="hold" if hold else mode, note=note)
+    session.out.item(session.api.post(at("instances", instance_id, "pause"), body), FIELDS)
 
 
 @command(app, "unpause")
@@ -135,12 +150,33 @@ def unpause(
     session: Session,
     instance_id: InstanceId,
     keep: Annotated[Literal["all", "latest", "none"] | None, typer.Option(help="Of what was held")] = None,
-    rate_per_second: Annotated[float | None, typer.Option(help="At which what was held starts")] = None,
+    rate: Annotated[
+        float | None, typer.Option("--rate", "--rate-per-second", help="Executions a second that start of it")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until all that was held has started")] = False,
+    timeout: Timeout = None,
 ) -> None:
-    """Go on after a pause."""
-    drain = {name: value for name, value in (("keep", keep), ("rate_per_second", rate_per_second)) if value is not None}
-    body = {"drain": drain} if drain else {}
-    session.out.item(session.api.post(at("instances", instance_id, "unpause"), body), FIELDS)
+    """Go on after a pause. What was held starts in its order; what comes in waits behind it."""
+    drain = _given(keep=keep, rate_per_second=rate)
+    going = session.api.post(at("instances", instance_id, "unpause"), {"drain": drain} if drain else {})
+    if wait and going["drain_job_id"]:
+        follow_job(session, going["drain_job_id"], timeout)
+        going = session.api.get(at("instances", instance_id))
+    session.out.item(going, FIELDS)
+
+
+@command(app, "suspend")
+def suspend(
+    session: Session, instance_id: InstanceId, note: Annotated[str | None, typer.Option(help="Why")] = None
+) -> None:
+    """Let nothing begin: webhooks, schedules, tests, replays, deploys. For operators; a pause is left as it is."""
+    session.out.item(session.api.post(at("instances", instance_id, "suspend"), _given(note=note)), FIELDS)
+
+
+@command(app, "resume")
+def resume(session: Session, instance_id: InstanceId) -> None:
+    """Go on after a suspension."""
+    session.out.item(session.api.post(at("instances", instance_id, "resume")), FIELDS)
 
 
 @command(app, "delete")
@@ -169,3 +205,7 @@ def rotate_endpoint(session: Session, instance_id: InstanceId, overlap: Overlap 
 def events(session: Session, instance_id: InstanceId, paging: Paging) -> None:
     """Who did what and when, newest first."""
     session.listed(at("instances", instance_id, "events"), "at principal action details", paging)
+
+
+def _given(**said: Any) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if value is not None}

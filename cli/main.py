@@ -12,12 +12,16 @@ import uvicorn
 
 from activities.vault import open_keyring
 from cli import (
+    alert_groups,
+    alerts,
     api_keys,
     audit,
     config,
     connections,
     customers,
     doctor,
+    event_endpoints,
+    events,
     executions,
     flows,
     instance_connections,
@@ -26,12 +30,17 @@ from cli import (
     jobs,
     keys,
     labels,
+    log_streams,
     login,
     logs,
+    maintenance,
+    monitors,
     replays,
     request,
+    state,
     transfer,
     upgrades,
+    usage,
     versions,
     views,
 )
@@ -51,7 +60,7 @@ db = typer.Typer(no_args_is_help=True, help="The database.")
 app.add_typer(db, name="db")
 instances.app.add_typer(config.app, name="config")
 instances.app.add_typer(instance_connections.app, name="connections")
-for commands in (login.root, doctor.root, request.root, transfer.root):
+for commands in (login.root, doctor.root, request.root, transfer.root, usage.root):
     app.add_typer(commands)
 for name, noun in {
     "customers": customers,
@@ -62,7 +71,15 @@ for name, noun in {
     "flows": flows,
     "executions": executions,
     "replays": replays,
+    "state": state,
     "logs": logs,
+    "log-streams": log_streams,
+    "events": events,
+    "monitors": monitors,
+    "alerts": alerts,
+    "alert-groups": alert_groups,
+    "maintenance": maintenance,
+    "event-endpoints": event_endpoints,
     "labels": labels,
     "views": views,
     "audit": audit,
@@ -109,9 +126,12 @@ def api(
 @app.command()
 def worker(
     processes: Annotated[int, typer.Option(min=1, help="How many; one uses one core")] = 1,
+    watch_only: Annotated[bool, typer.Option("--watch-only", help="No flows: monitors and their messages")] = False,
 ) -> None:
     """Run flows. Settings come from the environment."""
     settings = _ready()
+    if watch_only:
+        os.execv(sys.executable, [sys.executable, "-m", "worker", "--watch-only"])
     if processes == 1:
         os.execv(sys.executable, [sys.executable, "-m", "worker"])
     raise typer.Exit(asyncio.run(run_workers(processes, settings.metrics_port)))

@@ -21,9 +21,9 @@ SUCCESS = ("succeeded", "skipped")
 EXECUTION_COLUMNS = (
     "id status reason trigger is_test customer.name instance.name flow.name version.number attempt max_attempts "
     "next_attempt_at queued_at started_at ended_at duration_seconds error.code error.message error.step replay_of "
-    "tags temporal.url"
+    "resolved_by tags expires_at payload_expires_at temporal.url"
 )
-JOB_COLUMNS = "id kind state stage object_id total done failed error created_at updated_at"
+JOB_COLUMNS = "id kind state stage object_id total done failed error result stages created_at updated_at"
 
 
 def follow_execution(
@@ -57,6 +57,15 @@ def finish_job(
     session: Session, job_id: str, timeout: float | None, *, path: str | None = None, columns: str = JOB_COLUMNS
 ) -> Json:
     """Waits and prints it. Fails when the job did. `path` is its own address, where there is one that says more."""
+    job = follow_job(session, job_id, timeout, path=path)
+    session.out.item(job, columns)
+    if job["state"] != "succeeded":
+        raise typer.Exit(ExitCode.FAILED)
+    return job
+
+
+def follow_job(session: Session, job_id: str, timeout: float | None, *, path: str | None = None) -> Json:
+    """Tells what changes; the job once it has ended."""
     told: str | None = None
     for job in _looks(session, path or at("jobs", job_id), timeout):
         line = f"{job['kind']}: {job['state']} {_stage_of(job)} {job['done']}/{job['total']}"
@@ -64,9 +73,6 @@ def finish_job(
             session.out.talk(line)
             told = line
         if job["state"] not in ("running", "paused"):
-            session.out.item(job, columns)
-            if job["state"] != "succeeded":
-                raise typer.Exit(ExitCode.FAILED)
             return job
     raise CommandFailed(f"{job_id} has not ended within {timeout:g} s; it goes on")
 

@@ -15,6 +15,9 @@ ALIASES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("instances", "disable"): ("instances", "pause"),
     ("integrations", "available"): ("versions", "set-available"),
     ("integrations", "validate-yaml"): ("integrations", "validate"),
+    ("alerts", "monitors"): ("monitors",),
+    ("alerts", "groups"): ("alert-groups",),
+    ("alerts", "events", "list"): ("alerts", "list"),
 }
 
 

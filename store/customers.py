@@ -37,6 +37,11 @@ class Customers:
     async def by_external_id(self, external_id: str) -> CustomerRow | None:
         return await self.session.scalar(select(CustomerRow).where(CustomerRow.external_id == external_id))
 
+    async def names(self, customer_ids: Sequence[str]) -> dict[str, str]:
+        """By id; who has been deleted is left out."""
+        query = select(CustomerRow.id, CustomerRow.name).where(CustomerRow.id.in_(set(customer_ids)))
+        return dict((await self.session.execute(query)).all())
+
     async def list(self, wanted: CustomerFilter, page: Page) -> Sequence[CustomerRow]:
         query = select(CustomerRow).where(*_conditions(self.session, wanted))
         return (await self.session.scalars(paged(query, CustomerRow.id, page))).all()

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     ScalarSelect,
     Select,
+    and_,
     bindparam,
     case,
     delete,
@@ -260,7 +261,7 @@ def _conditions(session: AsyncSession, wanted: InstanceFilter) -> list[ColumnEle
     )
     conditions: list[ColumnElement[bool]] = [column.in_(ids) for column, ids in any_of if ids]
     conditions += [contains_text(column, text) for column, text in texts if text]
-    conditions += [column if on else not_(column) for column, on in switches if on is not None]
+    conditions += [and_(column) if on else not_(column) for column, on in switches if on is not None]
     if wanted.labels:
         conditions.append(has_labels(session, InstanceRow.labels, wanted.labels))
     return conditions

@@ -54,7 +54,7 @@ def _is_wanted(column: Column[Any]) -> bool:
 def _value(column: Column[Any], rows: Mapping[str, Values], owners: Mapping[str, str]) -> Any:
     for key in column.foreign_keys:
         return rows[key.column.table.name][key.column.name]
-    if column.name in owners and not column.primary_key:
+    if column.name in owners and (not column.primary_key or len(column.table.primary_key.columns) > 1):
         return owners[column.name]
     kind = column.type.impl if isinstance(column.type, TypeDecorator) else column.type
     if isinstance(kind, LargeBinary):

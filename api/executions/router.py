@@ -1,11 +1,12 @@
 """`/v1/executions`."""
 
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Query, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import StreamingResponse
 
 from activities.payloads import Payload
 from api.deps import AfterCommit, CallerDep, EtagDep, PagerDep, ResourcesDep, Session
@@ -16,6 +17,7 @@ from api.executions.schemas import (
     ExecutionLink,
     ExecutionQuery,
     ExecutionRead,
+    Expiry,
     PayloadRead,
     PreviewQuery,
     ReplayCreate,
@@ -29,11 +31,20 @@ from api.paging import Listing
 from api.resources import Resources
 from api.routing import requires, v1_router
 from api.shapes import VersionRef
+from api.strict import JSON
 from domain.executions import Status
 from store.executions import Executions, ExecutionView
 from store.retries import Retries
 
+PIECE = 64 * 1024  # bytes of an output
+
 router = v1_router("executions")
+
+
+class JsonStream(StreamingResponse):
+    """JSON that is written already, piece by piece."""
+
+    media_type = JSON
 
 
 @router.get("/executions")
@@ -43,7 +54,8 @@ async def list_(
 ) -> Listing[ExecutionRead]:
     """List executions of all customers, newest first."""
     views = await service.find(session, query.wanted(), pager.page)
-    return pager.listing(views, partial(read, resources), lambda view: view.row.id)
+    expiries = await service.expiries(session, resources.settings.retention, views)
+    return pager.listing(views, partial(read, resources, expiries), lambda view: view.row.id)
 
 
 @router.get("/executions/{execution_id}")
@@ -52,9 +64,11 @@ async def get(execution_id: str, session: Session, resources: ResourcesDep, tag:
     """Read an execution: status, attempts, steps, lineage."""
     view = await service.get(session, execution_id)
     tag(1)
+    expiries = await service.expiries(session, resources.settings.retention, [view])
     return ExecutionDetail.of(
         view,
         _link(resources, view),
+        expiries[execution_id],
         replays=[ExecutionLink.of(row) for row in await Executions(session).replays(execution_id)],
         supersedes=list(await Retries(session).superseded_by(execution_id)),
         invoked=[],
@@ -104,7 +118,7 @@ async def list_logs(
     return pager.listing(rows, LogRead.of, lambda row: row.id)
 
 
-@router.get("/executions/{execution_id}/steps/{path:path}/output", response_class=JSONResponse)
+@router.get("/executions/{execution_id}/steps/{path:path}/output", response_class=JsonStream)
 @requires("read")
 async def get_step_output(
     execution_id: str,
@@ -112,9 +126,10 @@ async def get_step_output(
     session: Session,
     resources: ResourcesDep,
     attempt: Annotated[int | None, Query(ge=1)] = None,
-) -> JSONResponse:
+) -> JsonStream:
     """A step's whole output."""
-    return JSONResponse(await service.output(session, resources.keyring, execution_id, path, attempt))
+    value = await service.output(session, resources.keyring, execution_id, path, attempt)
+    return JsonStream(_pieces(value), headers={"Content-Length": str(len(value))})
 
 
 @router.get("/executions/{execution_id}/replay_preview")
@@ -175,13 +190,18 @@ async def cancel(
     return CancelRead(execution_id=row.id, status=Status(row.status))
 
 
-def read(resources: Resources, view: ExecutionView) -> ExecutionRead:
-    return ExecutionRead.of(view, _link(resources, view))
+def read(resources: Resources, expiries: Mapping[str, Expiry], view: ExecutionView) -> ExecutionRead:
+    return ExecutionRead.of(view, _link(resources, view), expiries[view.row.id])
 
 
 def _link(resources: Resources, view: ExecutionView) -> Any:
     row = view.row
     return resources.gateway.link(row.workflow_id, row.run_id) if row.workflow_id else None
+
+
+async def _pieces(value: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(value), PIECE):
+        yield value[start : start + PIECE]
 
 
 def _raw(payload: Payload) -> Response:

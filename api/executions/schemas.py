@@ -1,6 +1,7 @@
 """What executions look like on the wire."""
 
-from typing import Annotated, Any, Literal, Self
+from datetime import datetime
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -56,6 +57,13 @@ class ExecutionQuery(Filter):
             unresolved=self.unresolved,
             q=self.q,
         )
+
+
+class Expiry(NamedTuple):
+    """When an execution is removed, and its payload."""
+
+    execution: datetime | None
+    payload: datetime | None
 
 
 class FlowRef(BaseModel):
@@ -115,15 +123,20 @@ class ExecutionRead(BaseModel):
     duration_seconds: float | None
     error: ErrorRead | None
     replay_of: str | None
+    resolved_by: str | None = Field(description="The first replay of it, or of a replay of it, that has succeeded")
     superseded_by: str | None = Field(description="The newer delivery that made its pending retry needless")
     invoked_by: str | None
     tags: dict[str, str]
     temporal: TemporalRead
+    expires_at: Instant | None = Field(description="When it will be removed; null until it has ended")
+    payload_expires_at: Instant | None = Field(
+        description="When its payload will be removed, or was; null without one, and until all have ended that share it"
+    )
     created_at: Instant
     updated_at: Instant
 
     @classmethod
-    def of(cls, view: ExecutionView, link: WorkflowLink | None, **more: Any) -> Self:
+    def of(cls, view: ExecutionView, link: WorkflowLink | None, expiry: Expiry, **more: Any) -> Self:
         row = view.row
         return cls(
             id=row.id,
@@ -145,12 +158,15 @@ class ExecutionRead(BaseModel):
             duration_seconds=_duration(row),
             error=ErrorRead.of(row.error),
             replay_of=row.replay_of,
+            resolved_by=row.resolved_by,
             superseded_by=row.superseded_by,
             invoked_by=None,
             tags=row.tags,
             temporal=TemporalRead(
                 workflow_id=row.workflow_id, run_id=row.run_id, url=link.url if link is not None else None
             ),
+            expires_at=expiry.execution,
+            payload_expires_at=expiry.payload,
             created_at=row.created_at,
             updated_at=row.updated_at,
             **more,

@@ -1,6 +1,6 @@
 """Use cases of executions. Session first; the caller commits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,15 +12,17 @@ from activities.payloads import EMPTY, Payload
 from activities.records import value_context
 from activities.replays import accept_replay, locked, replayable
 from api.events import record
-from api.executions.schemas import ErrorRead, StepRead
+from api.executions.schemas import ErrorRead, Expiry, StepRead
 from api.resources import Resources
 from domain.errors import Conflict, Gone, NotFound
 from domain.executions import TERMINAL, Status, StepStatus
 from domain.replays import StepForecast, forecast
+from domain.retention import End, Kind, Retention
 from runtime.clock import utcnow
 from runtime.crypto import Keyring
 from store.executions import ExecutionFilter, Executions, ExecutionView
 from store.paging import Page
+from store.retention import Expired
 from store.steps import Record, Steps
 from store.tables import ExecutionRow, StepRow
 
@@ -42,8 +44,8 @@ async def steps(session: AsyncSession, keyring: Keyring, execution_id: str) -> l
     return [_step(row, keyring) for row in await Steps(session).of_execution(execution_id)]
 
 
-async def output(session: AsyncSession, keyring: Keyring, execution_id: str, path: str, attempt: int | None) -> Any:
-    """The whole value of a step. The last attempt that has the step, unless one is named."""
+async def output(session: AsyncSession, keyring: Keyring, execution_id: str, path: str, attempt: int | None) -> bytes:
+    """The whole value of a step, as JSON. The last attempt that has the step, unless one is named."""
     await get(session, execution_id)
     repository = Steps(session)
     row: StepRow | Record | None = (
@@ -55,13 +57,33 @@ async def output(session: AsyncSession, keyring: Keyring, execution_id: str, pat
         raise NotFound("There is no such step in this execution")
     if row.output is None and row.output_size:
         raise Gone("The step's output is kept no longer", code="output_removed")
-    return _open(row, keyring, "output")
+    return b"null" if row.output is None else keyring.decrypt(row.output, _place(row, "output"))
 
 
 async def payload(session: AsyncSession, resources: Resources, execution_id: str) -> Payload:
+    """An empty one where there was none. Raises Gone once it is kept no longer."""
     row = (await get(session, execution_id)).row
-    held = await Executions(session).payload(row.payload_id) if row.payload_id else None
-    return resources.payloads.open(held) if held is not None else EMPTY
+    if row.payload_id is None:
+        return EMPTY
+    held = await Executions(session).payload(row.payload_id)
+    if held is None:
+        raise Gone("The payload has expired: it is kept no longer", code="payload_expired")
+    return resources.payloads.open(held)
+
+
+async def expiries(session: AsyncSession, retention: Retention, views: Sequence[ExecutionView]) -> dict[str, Expiry]:
+    """By execution. A payload lives as long as the longest of those that share it."""
+    rows = [view.row for view in views]
+    sharers = await Expired(session).sharers([row.payload_id for row in rows if row.payload_id is not None])
+    return {row.id: _expiry(row, retention, sharers) for row in rows}
+
+
+def _expiry(row: ExecutionRow, retention: Retention, sharers: Mapping[str, Sequence[End]]) -> Expiry:
+    own = End(row.status, row.ended_at, row.resolved_at)
+    return Expiry(
+        retention.expires_at(Kind.EXECUTIONS, [own]),
+        retention.expires_at(Kind.PAYLOADS, sharers.get(row.payload_id or "", ())),
+    )
 
 
 async def replay(
@@ -163,4 +185,8 @@ def _open(row: StepRow | Record, keyring: Keyring, column: str) -> Any:
     sealed = getattr(row, column)
     if sealed is None:
         return None
-    return keyring.decrypt_json(sealed, value_context(row.execution_id, row.attempt, row.path, column))
+    return keyring.decrypt_json(sealed, _place(row, column))
+
+
+def _place(row: StepRow | Record, column: str) -> str:
+    return value_context(row.execution_id, row.attempt, row.path, column)

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from api.deps import AfterCommit, CallerDep, PagerDep, ResourcesDep, Session
+from api.executions import service as executions
 from api.executions.router import read
 from api.idempotency import HEADER
 from api.paging import Listing
@@ -40,7 +41,8 @@ async def start(
     wanted = body.wanted()
     if body.dry_run:
         matched, views = await service.preview(session, wanted)
-        told = ReplaySampleRead(matched=matched, sample=[read(resources, view) for view in views])
+        expiries = await executions.expiries(session, resources.settings.retention, views)
+        told = ReplaySampleRead(matched=matched, sample=[read(resources, expiries, view) for view in views])
         return Response(told.model_dump_json(), media_type=JSON)
     if HEADER not in request.headers:
         raise MalformedBody("This needs an Idempotency-Key: sent twice, it must not happen twice.", code=KEY_REQUIRED)

@@ -13,7 +13,7 @@ from activities.payloads import Payload
 from activities.schedules import schedule_id
 from domain.executions import Status
 from domain.messages import DELETE_CUSTOMER_WORKFLOW, DELETE_WORKFLOW, DeleteInput, deploy_workflow_id
-from store.state import State
+from store.state import Place, State
 from store.tables import (
     Base,
     BlobRow,
@@ -55,7 +55,7 @@ async def furnished(kit: Kit) -> tuple[Deployed, InstanceFlowRow]:
     await saved(kit.database, slow, bye, key, event(made.instance, "instance.created"))
     async with kit.database.transaction() as session:
         await kit.configuration.write(session, made.instance, {}, {"region": "eu"}, NOW)
-        await State(session).hold("instance", made.instance.id, "cursor", made.instance.id, NOW)
+        await State(session).hold(Place("instance", made.instance.id, made.instance.id), "cursor", NOW)
     await kit.schedules.sync_instance(made.instance.id)
     return made, slow
 

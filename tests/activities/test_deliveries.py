@@ -11,15 +11,17 @@ from activities.targets import Credentials
 from domain.definitions.model import Hmac
 from domain.errors import StepFailed
 from domain.http import IncomingResponse, OutgoingRequest
-from domain.messages import DeliverInput
+from domain.messages import Delivered, DeliverInput
 from domain.notifications import PAUSES
 from domain.signatures import Signed, verify
 from runtime.clock import utcnow
+from runtime.smtp import Mailer, parse_smtp
 from store.tables import DeliveryRow, EventEndpointRow, EventRow, MonitorRow, TargetRow
 from tests.activities.kit import Kit
 from tests.activities.watchtower import SECRET, Tower
 from tests.factories import NOW, delivery, monitor, saved, target
 from tests.fakes import response
+from tests.fixtures.smtp_server import running_smtp_server
 
 RULE = Hmac(scheme="standard_webhooks", secret="{{ config.x }}")
 NEW_SECRET = "whsec_" + "A" * 32
@@ -218,6 +220,26 @@ async def test_email_is_sent(tower: Tower) -> None:
         row.id,
     )
     assert ((await tower.one(DeliveryRow, row.id)).state, tower.kit.http.sent) == ("succeeded", [])
+
+
+async def test_email_arrives_at_a_real_server(tower: Tower) -> None:
+    _, row = await to_monitor(tower, kind="email", address="ops@example.com")
+    async with running_smtp_server() as server:
+        mailer = Mailer(parse_smtp(server.url), "alerts@example.com")
+        real = DeliveryActivities(tower.kit.database, tower.secrets, tower.kit.http, mailer)
+        server.refuses = "451 try again later"
+        first: Delivered = await tower.kit.environment.run(real.deliver, DeliverInput(row.id))
+        assert first.wait_seconds is not None
+        assert 4.5 <= first.wait_seconds <= 5.5
+        server.refuses = None
+        await make_due(tower, row.id)
+        await tower.kit.environment.run(real.deliver, DeliverInput(row.id))
+    [message] = server.messages
+    assert (message["To"], message["Message-ID"]) == ("ops@example.com", f"<{row.id}@example.com>")
+    assert [each.error for each in await tower.attempts()] == [
+        "smtp_refused: the mail server refused: 451 try again later",
+        None,
+    ]
 
 
 async def test_email_without_a_server_fails_visibly(tower: Tower) -> None:

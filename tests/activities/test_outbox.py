@@ -12,12 +12,14 @@ from activities.outcomes import note_failure
 from domain.executions import Status
 from domain.messages import Failure
 from domain.monitors import Place
+from domain.oauth import Token
 from runtime.clock import utcnow
 from store.engine import Database
 from store.tables import ExecutionRow, OutboxRow
+from tests.activities.connecting import a_connection
 from tests.activities.kit import Kit, close_input, definition, open_input, run_step_input
 from tests.activities.watchtower import Tower, shared_connection
-from tests.factories import NOW, Deployed, event, event_endpoint, monitor, saved
+from tests.factories import NOW, Deployed, event, event_endpoint, execution, monitor, saved
 
 FAILURE = Failure("http_status", "POST answered 500", "tell")
 
@@ -83,6 +85,20 @@ async def test_moves_of_an_execution_are_announced_in_their_transactions(tower: 
         "flow_id": found.flow.id,
     }
     assert tower.outbox.fresh.is_set()
+
+
+async def test_fire_that_is_skipped_is_announced(tower: Tower) -> None:
+    await tower.endpoint("execution.*")
+    found = await tower.kit.made(definition({"trigger": {"type": "schedule", "cron": "0 3 * * *"}}), enabled=False)
+    row = execution(found.instance, found.flow)
+    fire = open_input(row, nominal_at=utcnow().isoformat(), deployment_id="")
+    await tower.kit.environment.run(tower.kit.executions.open_execution, fire)
+    [fact] = await tower.facts()
+    assert (fact.kind, fact.fact["execution_id"], details(fact)["trigger"]) == (
+        "execution.skipped",
+        row.id,
+        "schedule",
+    )
 
 
 async def test_what_is_rolled_back_was_not_announced(tower: Tower) -> None:
@@ -173,6 +189,20 @@ async def test_connection_that_stops_working_is_announced(tower: Tower) -> None:
     assert [each.kind for each in facts] == ["connection.error", "connection.needs_reauth"]
     assert details(facts[0]) == {"name": "Shop API", "message": "401"}
     assert facts[0].fact["object_id"] == row.id
+
+
+async def test_token_that_a_target_refuses_is_announced_once(tower: Tower) -> None:
+    await tower.monitor({"type": "connection_error"})
+    values = {"token_url": "https://auth.example.com/token", "client_id": "c", "client_secret": "s"}
+    row = await a_connection(tower.kit.database, values | {"grant": "client_credentials"}, Token("t"), name="Shop API")
+    tokens = tower.kit.connections.tokens
+    for _ in range(2):
+        await tokens.refused(await tokens.read(row.id))
+    [fact] = await tower.facts()
+    assert (fact.kind, details(fact)) == (
+        "connection.error",
+        {"name": "Shop API", "message": "The service refuses the token with 401"},
+    )
 
 
 async def test_outbox_learns_of_changes_and_reads_them_once(database: Database) -> None:

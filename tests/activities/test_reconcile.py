@@ -27,18 +27,11 @@ NAP: dict[str, Any] = {"steps": [{"key": "nap", "sleep": "1h"}]}
 SAY: dict[str, Any] = {"steps": [{"key": "say", "action": "log.write", "inputs": {"message": "Hello"}}]}
 
 
-class Impatient(ReconcileActivities):
-    """Looks at what has just happened: the tests cannot wait for the grace to pass."""
-
-    async def look(self, kit: Kit) -> ReconcileReport:
-        now, report = utcnow(), ReconcileReport()
-        await self._look_at_running(now + MINUTE, now, report)
-        await self._look_at_ended(now - MINUTE, now + 3 * MINUTE, report)
-        return report
-
-
 async def reconciled(kit: Kit) -> ReconcileReport:
-    return await Impatient(kit.temporal, kit.database, kit.task_queue, USUAL).look(kit)
+    """Without the grace that lets both sides hear of what has just happened."""
+    activities = ReconcileActivities(kit.temporal, kit.database, kit.task_queue, USUAL, -2 * MINUTE)
+    report: ReconcileReport = await kit.environment.run(activities.reconcile)
+    return report
 
 
 async def started(kit: Kit, made: Deployed, **given: Any) -> ExecutionRow:
@@ -143,7 +136,7 @@ async def test_executions_of_what_is_deleted_are_left_alone(temporal_kit: Kit) -
 async def test_workflow_of_an_ended_execution_is_canceled_then_terminated(temporal_kit: Kit) -> None:
     kit = temporal_kit
     made = await kit.made(definition(NAP))
-    row = await started(kit, made, status=Status.FAILED, ended_at=utcnow() - 2 * MINUTE)
+    row = await started(kit, made, status=Status.FAILED, ended_at=utcnow())
     handle = kit.temporal.get_workflow_handle(row.id)
     await eventually(listed(kit, 1, "Running"))
     assert (await reconciled(kit)).differences == {"running_in_temporal": 1}
@@ -163,7 +156,7 @@ async def test_workflow_of_an_ended_execution_is_canceled_then_terminated(tempor
 )
 async def test_workflow_that_will_end_by_itself_is_left_alone(temporal_kit: Kit, given: dict[str, Any]) -> None:
     kit = temporal_kit
-    ended: dict[str, Any] = {"status": Status.CANCELED, "ended_at": utcnow() - 2 * MINUTE}
+    ended: dict[str, Any] = {"status": Status.CANCELED, "ended_at": utcnow()}
     row = await started(kit, await kit.made(definition(NAP)), **ended | given)
     await eventually(listed(kit, 1, "Running"))
     assert (await reconciled(kit)).differences == {}

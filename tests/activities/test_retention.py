@@ -1,8 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.store.test_retention import accepted, line
-
 from activities.retention import RetentionActivities
 from domain.executions import Status
 from domain.messages import RetentionInput, RetentionReport
@@ -12,14 +10,15 @@ from store.sweeps import Sweeps
 from store.tables import ExecutionRow, LogRow, PayloadRow, StepRow
 from tests.activities.kit import Kit, definition
 from tests.factories import saved
+from tests.store.test_retention import accepted, line
 
 DAY = timedelta(days=1)
 USUAL = Retention(executions=14 * DAY, payloads=14 * DAY, step_outputs=14 * DAY, logs=14 * DAY, unresolved=30 * DAY)
 
 
-async def swept(kit: Kit, retention: Retention, **given: str) -> RetentionReport:
+async def swept(kit: Kit, retention: Retention, after: str = "") -> RetentionReport:
     activities = RetentionActivities(kit.database, retention)
-    message = RetentionInput("executions", utcnow().isoformat(), **given)
+    message = RetentionInput("executions", utcnow().isoformat(), after)
     report: RetentionReport = await kit.environment.run(activities.remove_expired, message)
     await kit.environment.run(activities.end_retention, report)
     return report

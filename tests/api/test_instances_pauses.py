@@ -5,13 +5,10 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from runtime.clock import utcnow
 from store.engine import Database
-from store.executions import Acceptance, Executions
 from store.instance_flows import InstanceFlows
-from store.tables import ExecutionRow, InstanceRow, JobRow
+from store.tables import ExecutionRow, JobRow
 from tests.api.setup import Json, deploy, make_instance, read
-from tests.factories import execution
 from tests.fakes_gateway import FakeGateway
 
 DEFINITIONS = [("pause", {"mode": "lose"}), ("pause", {"note": 5}), ("pause", {"notes": "x"})]
@@ -122,10 +119,12 @@ async def test_held_delivery_is_accepted_visible_and_not_handed_over(
     assert gateway.deliveries == []
     shown = await read(client, f"/v1/executions/{accepted.json()['execution_id']}")
     assert (shown["status"], shown["reason"], shown["attempt"]) == ("queued", "held", 0)
-    [listed] = (await read(client, f"/v1/executions?instance_id={shop['id']}&status=queued&trigger=webhook"))["data"]
+    [listed] = (await read(client, "/v1/executions", instance_id=shop["id"], status="queued", trigger="webhook"))[
+        "data"
+    ]
     assert listed["reason"] == "held"
     assert (await read(client, f"/v1/instances/{shop['id']}"))["held_count"] == 1
-    assert (await read(client, f"/v1/instances?q={shop['name']}"))["data"][0]["held_count"] == 1
+    assert (await read(client, "/v1/instances", q=shop["name"]))["data"][0]["held_count"] == 1
     flow = next(flow for flow in shop["flows"] if flow["key"] == "order-created")
     queue = (await read(client, f"/v1/flows/{flow['id']}"))["queue"]
     assert (queue["waiting"], queue["running"]) == (1, 0)
@@ -238,9 +237,9 @@ async def test_suspended_instance_begins_nothing(
         await client.post(f"/v1/instances/{shop['id']}/deploy"),
     ]
     assert [(each.status_code, each.json()["code"]) for each in refused] == [(409, "instance_suspended")] * 4
-    assert (await read(client, "/v1/instances?suspended=true"))["data"][0]["id"] == shop["id"]
-    assert (await read(client, "/v1/instances?suspended=false"))["data"] == []
-    assert (await read(client, "/v1/instances?state=suspended"))["data"][0]["id"] == shop["id"]
+    assert (await read(client, "/v1/instances", suspended=True))["data"][0]["id"] == shop["id"]
+    assert (await read(client, "/v1/instances", suspended=False))["data"] == []
+    assert (await read(client, "/v1/instances", state="suspended"))["data"][0]["id"] == shop["id"]
 
     await act(client, shop, "suspend", {"note": "Again"})
     going = await act(client, shop, "resume")
@@ -287,12 +286,3 @@ async def test_stale_etag_is_refused(client: httpx2.AsyncClient, shop: Json) -> 
     for verb in ("pause", "unpause", "suspend", "resume"):
         refused = await client.post(f"/v1/instances/{shop['id']}/{verb}", headers={"If-Match": '"99"'})
         assert refused.status_code == 412
-
-
-async def test_schedule_fired_during_a_suspension_is_told_apart(app: FastAPI, shop: Json) -> None:
-    """Only the state that `open_execution` reads; what it does with it is its own test's."""
-    async with app.state.resources.database.transaction() as session:
-        row = await session.get_one(InstanceRow, shop["id"])
-        row.suspended_at = utcnow()
-        flow = (await InstanceFlows(session).of_instance(row.id))[0]
-        await Executions(session).accept(Acceptance(execution(row, flow)))

@@ -1,17 +1,25 @@
 """`flowgraft doctor`."""
 
+import asyncio
 import base64
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from activities import reconcile, usage
 from cli.doctor import compare_clocks
 from cli.finding import State
 from runtime.clock import utcnow
+from store.engine import Database
+from store.sweeps import Sweeps
+from store.tables import UsageHourRow
 from tests.cli.terminal import Cli
 from tests.fixtures.stack import Stack
+
+HOUR = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def states(cli: Cli, code: int = 0) -> dict[str, str]:
@@ -45,6 +53,7 @@ def test_doctor_finds_a_server_well(cli: Cli) -> None:
 
 def test_doctor_finds_an_installation_well(installed: Cli) -> None:
     found = states(installed)
+    assert {found.pop("reconciler"), found.pop("conservation")} <= {"ok", "skipped"}  # they run every few minutes
     assert {name: state for name, state in found.items() if state != "ok"} == {"fairness": "skipped"}
     assert {"settings", "encryption keys", "database", "data keys", "temporal", "search attributes", "worker"} <= set(
         found
@@ -138,3 +147,29 @@ def test_namespace_that_is_bare_lacks_what_the_worker_makes(away: Cli, product: 
         FLOWGRAFT_TASK_QUEUE="nobody-listens",
     )
     assert {row["check"]: row["state"] for row in elsewhere.json("doctor", code=1)}["worker"] == "warning"
+
+
+async def test_doctor_says_what_the_sweeps_have_found(away: Cli, sqlite_database: Database) -> None:
+    """An imbalance is a failure, what the reconciler has mended a warning, and so is one that does not run."""
+    alone = away.with_environment(
+        FLOWGRAFT_DATABASE_URL=sqlite_database.url,
+        FLOWGRAFT_ENCRYPTION_KEYS=f"e2e:{base64.b64encode(bytes(32)).decode()}",
+        FLOWGRAFT_TEMPORAL_ADDRESS="127.0.0.1:1",
+    )
+
+    async def found(differences: dict[str, int], *, failed: int = 0, ago: int = 0, imbalance: int = 0) -> list[str]:
+        ran_at, report = utcnow() - timedelta(minutes=ago), {"differences": differences, "failed": failed}
+        async with sqlite_database.transaction() as session:
+            await Sweeps(session).note(reconcile.SWEEP, "", ran_at, report | {"looked_at": 7})
+            await Sweeps(session).note(usage.SWEEP, "", ran_at, {"imbalance": imbalance})
+            await session.merge(UsageHourRow(hour=HOUR, customer_id="cust_1", imbalance=imbalance))
+        rows = {row["check"]: row for row in await asyncio.to_thread(alone.json, "doctor", code=1)}
+        return [f"{rows[name]['state']}: {rows[name]['detail']}" for name in ("reconciler", "conservation")]
+
+    well = await found({})
+    assert re.fullmatch(r"ok: \d s ago, 7 workflows looked at, no difference", well[0])
+    assert re.fullmatch(r"ok: The books balance, counted \d s ago", well[1])
+    ill = await found({"missing_in_ledger": 2}, failed=1, imbalance=-3)
+    assert ill[0].endswith("7 workflows looked at: 2 missing_in_ledger, 1 could not be mended")
+    assert ill[1].startswith("failed: 3 too many or too few")
+    assert (await found({}, ago=11))[0].startswith("warning: 660 s ago")

@@ -1,6 +1,9 @@
 """`flowgraft instances`."""
 
+import json
 from pathlib import Path
+
+import httpx2
 
 from tests.cli.conftest import make_shop
 from tests.cli.terminal import DEFINITION, Cli, Shop
@@ -56,9 +59,26 @@ def test_instances_are_filtered(cli: Cli, shop: Shop) -> None:
 
 
 def test_deploy_answers_with_the_webhooks(cli: Cli, own_shop: Shop) -> None:
-    deployed = cli.json("instances", "deploy", own_shop.id, "--wait")
+    result = cli("instances", "deploy", own_shop.id, "-o", "json")
+    deployed = json.loads(result.stdout)
     assert deployed["version"] == 1
     assert deployed["webhook_urls"] == {key: flow["webhook_url"] for key, flow in own_shop.flows.items()}
+    assert "validating → switching → schedules" in result.stderr
+    job = cli.json("jobs", "watch", deployed["job_id"], "--timeout", "30")
+    assert [each["stage"] for each in job["stages"]] == ["validating", "switching", "schedules", "done"]
+
+
+def test_deploy_that_is_waited_for_says_how_its_flows_ended(cli: Cli, own_shop: Shop) -> None:
+    flow = "  - {key: setup, trigger: {type: deploy}, steps: [{key: no, stop: {fail: Not today}}]}\n"
+    text = DEFINITION.replace("KEY", own_shop.integration["key"]) + flow
+    cli.json("integrations", "import", "-f", "-", input=text)
+    version = cli.json("integrations", "publish", own_shop.integration["id"])
+    cli("instances", "update", own_shop.id, "-v", version["id"])
+    result = cli("instances", "deploy", own_shop.id, "--wait", "--timeout", "30", "-o", "json")
+    [outcome] = json.loads(result.stdout)["deploy_executions"]
+    assert (outcome["flow"], outcome["status"], outcome["error"]["message"]) == ("setup", "failed", "Not today")
+    assert "deploy_flows" in result.stderr
+    assert cli.json("instances", "get", own_shop.id)["in_failed_state"] is True
 
 
 def test_deploy_of_what_is_not_configured_names_the_keys(cli: Cli, shop: Shop) -> None:
@@ -72,8 +92,19 @@ def test_instance_is_paused_and_goes_on(cli: Cli, own_shop: Shop) -> None:
     assert (paused["enabled"], paused["pause_note"]) == (False, "Moving")
     assert cli.json("instances", "unpause", own_shop.id)["enabled"] is True
     assert cli.json("instances", "unpause", own_shop.id, "--keep", "all")["enabled"] is True
+    assert cli.json("instances", "pause", own_shop.id, "--hold")["pause_mode"] == "hold"
+    url = own_shop.flows["greet"]["webhook_url"]
+    for number in range(3):
+        assert httpx2.post(url, json={"id": number}, trust_env=False).status_code == 202
+    assert cli.json("instances", "get", own_shop.id)["held_count"] == 3
+    going = cli.json(
+        "instances", "unpause", own_shop.id, "--rate", "50", "--keep", "latest", "--wait", "--timeout", "30"
+    )
+    assert (going["enabled"], going["held_count"], going["drain_job_id"]) == (True, 0, None)
+    reasons = [each["reason"] for each in cli.json("executions", "list", "--instance-id", own_shop.id, "--all")]
+    assert reasons.count("discarded") == 2
     actions = [event["action"] for event in cli.json("instances", "events", own_shop.id, "--all")]
-    assert actions[:2] == ["instance.unpaused", "instance.paused"]
+    assert actions[:4] == ["instance.unpaused", "instance.paused"] * 2
     assert cli.rows("instances", "events", own_shop.id)[0] == ["AT", "PRINCIPAL", "ACTION", "DETAILS"]
 
 
@@ -88,9 +119,20 @@ def test_endpoint_of_an_instance_is_shown_and_rotated(cli: Cli) -> None:
     assert cli.json("instances", "rotate-endpoint", shop.id)["endpoint"]["previous_url_until"] is None
 
 
+def test_instance_is_suspended_and_resumed(cli: Cli, own_shop: Shop) -> None:
+    suspended = cli.json("instances", "suspend", own_shop.id, "--note", "Floods")
+    assert (suspended["suspended"], suspended["suspension_note"], suspended["enabled"]) == (True, "Floods", True)
+    assert own_shop.id in [each["id"] for each in cli.json("instances", "list", "--suspended", "--all")]
+    assert "suspended" in cli("instances", "deploy", own_shop.id, code=1).stderr
+    assert cli.json("instances", "resume", own_shop.id)["suspended"] is False
+
+
 def test_instance_is_deleted(cli: Cli, own_shop: Shop) -> None:
     assert "name" in cli("instances", "delete", own_shop.id, "--confirm-name", "Another", code=1).stderr
-    result = cli("instances", "delete", own_shop.id, "--confirm-name", own_shop.name, "--wait", "--timeout", "30")
-    assert "succeeded" in result.stdout
-    assert "delete" in result.stderr
+    words = ["instances", "delete", own_shop.id, "--confirm-name", own_shop.name, "--wait", "--timeout", "30"]
+    result = cli(*words, "-o", "json")
+    job = json.loads(result.stdout)
+    assert (job["state"], job["stage"]) == ("succeeded", "done")
+    assert (job["result"]["removed"]["instances"], job["result"]["removed"]["instance_flows"]) == (1, 3)
+    assert "delete: running" in result.stderr
     cli("instances", "get", own_shop.id, code=3)

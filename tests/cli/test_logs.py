@@ -40,6 +40,28 @@ def test_lines_are_followed_as_they_come(cli: Cli, own_shop: Shop) -> None:
     assert [json.loads(line)["message"] for line in result.stdout.splitlines()] == ["Hello early", "Hello late"]
 
 
+def test_lines_are_listed_around_one(cli: Cli, shop: Shop) -> None:
+    execution = cli.executed(shop.flow("refuse"), code=4)
+    here = ["--execution-id", execution["id"]]
+    lines = cli.json("logs", "list", *here, "--order", "asc")
+    assert lines[0]["message"] == "Refusing"
+    assert cli.json("logs", "list", "--surrounding", lines[0]["id"]) == lines[::-1]
+    assert cli.json("logs", "list", *here, "--q", "REFUSING", "--step", "say", "--is-test") == lines[:1]
+    assert cli.json("logs", "list", *here, "--no-is-test") == []
+
+
+def test_lines_are_streamed_as_they_come(cli: Cli, own_shop: Shop) -> None:
+    url = own_shop.flows["greet"]["webhook_url"]
+    deliver(url, "early")
+    cli("executions", "watch", cli.json("executions", "list", "--instance-id", own_shop.id)[0]["id"])
+    words = ["logs", "follow", "--timeout", "5", "--instance-id", own_shop.id, "--type", "execution", "--lines", "1"]
+    with ThreadPoolExecutor(1) as elsewhere:
+        delivered = elsewhere.submit(deliver, url, "late", 0.5)
+        result = cli(*words, "-o", "jsonl")
+        delivered.result()
+    assert [json.loads(line)["message"] for line in result.stdout.splitlines()] == ["Hello early", "Hello late"]
+
+
 def deliver(url: str, order: str, after: float = 0.0) -> None:
     time.sleep(after)
     httpx2.post(url, json={"id": order}, trust_env=False).raise_for_status()

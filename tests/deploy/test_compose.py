@@ -209,7 +209,7 @@ def test_only_what_people_open_is_published_and_on_this_machine_only() -> None:
 
 def test_database_is_out_of_reach_of_what_does_not_need_it() -> None:
     inside = {name for name, service in services().items() if "storage" in service.get("networks", [])}
-    assert inside == {"postgres", "temporal-schema", "temporal", "migrate", "api", "worker"}
+    assert inside == {"postgres", "temporal-schema", "temporal", "migrate", "api", "worker", "watcher"}
     assert compose()["networks"]["storage"] == {"internal": True}
 
 

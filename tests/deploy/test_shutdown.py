@@ -45,6 +45,20 @@ async def test_api_answers_what_it_has_begun(place: Place, client: Client) -> No
     assert execution["tags"] == {"order_id": "1" * 100}
 
 
+async def test_api_does_not_wait_for_those_who_follow(place: Place, client: Client) -> None:
+    """Live updates would go on for a quarter of an hour."""
+    api = await place.api()
+    reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
+    head = f"GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: {client.http.headers['authorization']}\r\n\r\n"
+    writer.write(head.encode())
+    assert (await reader.readuntil(b": open")).startswith(b"HTTP/1.1 200 ")
+    api.popen.terminate()
+    async with asyncio.timeout(10):
+        assert b"event:" not in await reader.read()
+        assert await api.ended() == 0
+    writer.close()
+
+
 @pytest.mark.parametrize("warm", [False, True], ids=["first time", "known to be short"])
 async def test_worker_finishes_and_records_its_step(place: Place, client: Client, spot: Spot, warm: bool) -> None:
     _, worker = await asyncio.gather(place.api(), place.worker())

@@ -69,6 +69,7 @@ async def test_webhooks_are_accepted_while_temporal_is_away(stack: Stack, client
     measured.info("Temporal is back: all %d done after %.1f s", BURST, perf_counter() - began)
     assert {execution["id"] for execution in await client.executions(instance_id=made.id)} == set(ids)
     assert Counter(call.key for call in spot.calls) == {f"{execution_id}:post": 1 for execution_id in ids}
+    assert await _booked(client, made.customer["id"]) == (BURST, 0)
 
 
 async def test_an_api_killed_between_acceptance_and_start_loses_nothing(
@@ -82,6 +83,7 @@ async def test_an_api_killed_between_acceptance_and_start_loses_nothing(
     assert (await client.execution(execution_id))["status"] in ("queued", "running", "succeeded")
     await client.wait_for(execution_id, "succeeded", timeout=40)
     assert [call.key for call in spot.calls] == [f"{execution_id}:post"]
+    assert await _booked(client, made.customer["id"]) == (1, 0)
 
 
 async def test_concurrent_deliveries_of_one_key_are_one_execution(client: Client, spot: Spot) -> None:
@@ -140,6 +142,23 @@ async def test_a_deploy_without_temporal_changes_nothing(stack: Stack, client: C
     assert (shown["needs_deploy"], shown["deployed_at"]) == (True, made.instance["deployed_at"])
     await stack.heal()
     assert (await client.deploy(made.id))["version"] == 1
+
+
+async def test_the_books_balance_after_every_fault(client: Client) -> None:
+    """Whatever was killed in the tests before: what was accepted is ended, in flight or held."""
+    books = await client.all_of("/v1/conservation")
+    assert [each for each in books if each["imbalance"]] == []
+    accepted: Counter[str] = Counter()
+    for each in books:
+        accepted[each["customer"]["id"]] += each["accepted"]
+    listed = Counter(execution["customer"]["id"] for execution in await client.executions())
+    assert listed <= accepted  # of what is deleted, the rows are gone
+
+
+async def _booked(client: Client, customer_id: str) -> tuple[int, int]:
+    """What was accepted of a customer, and what is missing of it."""
+    books = await client.all_of("/v1/conservation", customer_id=customer_id)
+    return sum(each["accepted"] for each in books), sum(abs(each["imbalance"]) for each in books)
 
 
 async def _until_succeeded(client: Client, instance_id: str, wanted: int, timeout: float) -> None:

@@ -39,7 +39,14 @@ async def test_a_paused_instance_refuses_webhooks_and_still_runs_tests(client: C
     paused = await client.call("POST", f"/v1/instances/{made.id}/pause", json={"note": "Moving"})
     assert (paused["enabled"], paused["pause_note"]) == (False, "Moving")
     assert (await client.deliver(made.url("call"), expect=409))["code"] == "instance_paused"
-    assert [line["type"] for line in await client.all_of("/v1/logs", instance_id=made.id)] == ["management"]
+    refused, *done = await client.all_of("/v1/logs", instance_id=made.id)
+    assert (refused["type"], refused["severity"]) == ("management", "warn")
+    assert [line["message"].split(" by ")[0] for line in done] == [
+        "Instance paused",
+        "Instance deployed",
+        "Instance configured",
+        "Instance created",
+    ]
 
     flow = made.flows["call"]["id"]
     accepted = await client.call("POST", f"/v1/flows/{flow}/test", expect=202, json={"body": {"id": 5}})

@@ -50,7 +50,7 @@ class Made:
 
     async def refusals(self) -> list[str]:
         """What its log says of refused deliveries, newest first."""
-        lines = (await read(self.client, "/v1/logs", instance_id=self.id))["data"]
+        lines = (await read(self.client, "/v1/logs", instance_id=self.id, severity="warn"))["data"]
         return [line["message"].removeprefix("Webhook refused: ") for line in lines]
 
 

@@ -46,7 +46,7 @@ bench: install ## Flowgraft against a bare Temporal workflow, side by side (ARGS
 
 test: install ## All tests
 	@./tests/fixtures/ensure-postgres
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint types contracts test ## What CI runs
 

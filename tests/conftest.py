@@ -11,6 +11,14 @@ from store.migrate import upgrade
 from tests.fixtures.postgres import Cluster, running_cluster
 from tests.fixtures.temporal import running_server
 
+SLOWEST = (Path("tests/e2e"), Path("tests/deploy"))
+"""Files of real processes: a worker of the test runner that took one last would run it while the others idle."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    slowest = tuple(config.rootpath / folder for folder in SLOWEST)
+    items.sort(key=lambda item: not any(item.path.is_relative_to(folder) for folder in slowest))
+
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -158,10 +158,9 @@ class Output:
         return {path: pluck(item, path) for path in self._chosen("", [])}
 
     def _csv(self, items: Sequence[Json], columns: Sequence[str]) -> None:
-        if self._has_header:
-            typer.echo(_csv_line(columns))
-        for item in items:
-            typer.echo(_csv_line([_plain(pluck(item, path)) for path in columns]))
+        lines = [_csv_line(columns)] if self._has_header else []
+        lines += [_csv_line([_plain(pluck(item, path)) for path in columns]) for item in items]
+        typer.echo("\n".join(lines), nl=bool(lines))  # at once: `| head -n 1` reads it all, so it breaks no pipe
 
     def _table(self, items: Sequence[Json], columns: Sequence[str], times: TimeFormat) -> None:
         table, width = self._blank(), _terminal_width()

@@ -84,8 +84,8 @@ class Chores:
         self._note("await_executions", execution_ids)
 
     @activity.defn
-    async def remove_schedules(self, instance_id: str) -> None:
-        self._note("remove_schedules", instance_id)
+    async def remove_schedules(self, message: DeleteInput) -> None:
+        self._note("remove_schedules", message.object_id)
 
     @activity.defn
     async def stop_executions(self, message: DeleteInput) -> None:

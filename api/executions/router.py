@@ -125,7 +125,7 @@ async def get_step_output(
     path: str,
     session: Session,
     resources: ResourcesDep,
-    attempt: Annotated[int | None, Query(ge=1)] = None,
+    attempt: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,
 ) -> JsonStream:
     """A step's whole output."""
     value = await service.output(session, resources.keyring, execution_id, path, attempt)

@@ -125,8 +125,8 @@ async def test_line_of_a_delivery_names_its_execution(app: FastAPI, client: http
     assert {line["request_id"][:4] for line in served} == {"req_"}
 
 
-async def test_own_port_serves_metrics_and_the_public_one_does_not(sqlite_template: Path, tmp_path: Path) -> None:
-    settings = settings_for(f"sqlite+aiosqlite:///{sqlite_template}").model_copy(update={"metrics_port": free_port()})
+async def test_own_port_serves_metrics_and_the_public_one_does_not(sqlite_url: str) -> None:
+    settings = settings_for(sqlite_url).model_copy(update={"metrics_port": free_port()})
     url = f"http://127.0.0.1:{settings.metrics_port}"
     app = create_app(settings, gateway=FakeGateway())
     async with httpx2.AsyncClient(trust_env=False) as scraper:

@@ -41,5 +41,6 @@ async def test_step_that_returned_nothing(client: httpx2.AsyncClient, sqlite_dat
     await saved(sqlite_database, row, step(row, inputs=None, output=None, output_size=0), gone)
     assert (await client.get(f"/v1/executions/{row.id}/steps/say/output")).json() is None
     assert (await client.get(f"/v1/executions/{row.id}/steps/say/output?attempt=2")).status_code == 404
+    assert (await client.get(f"/v1/executions/{row.id}/steps/say/output?attempt={10**30}")).status_code == 422
     removed = await client.get(f"/v1/executions/{row.id}/steps/gone/output")
     assert (removed.status_code, removed.json()["code"]) == (410, "output_removed")

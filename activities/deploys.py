@@ -106,9 +106,10 @@ class DeployActivities:
 
     async def _switch(self, session: AsyncSession, message: DeployInput) -> DeployResult:
         deployment_id = deployment_id_of(message.job_id)
-        deploy = await self._read(session, message, deployment_id)
+        made = await session.get(DeploymentRow, deployment_id)
+        deploy = await self._read(session, message, move=made is None)
         instance, now = deploy.instance, utcnow()
-        if instance.deployment_id != deployment_id:
+        if made is None:  # else it is repeated, perhaps when another deploy has come since: that one stands
             ensure_deployable(deploy.definition, deploy.values)
             await ensure_connected(session, self._vault, instance, deploy.definition.fields(), deploy.values)
             await Jobs(session).enter(message.job_id, "switching", now)
@@ -122,14 +123,14 @@ class DeployActivities:
         await Jobs(session).enter(message.job_id, "schedules", utcnow())
         return await self._result(session, deploy, deployment_id)
 
-    async def _read(self, session: AsyncSession, message: DeployInput, deployment_id: str) -> _Deploy:
+    async def _read(self, session: AsyncSession, message: DeployInput, *, move: bool) -> _Deploy:
         instance = await Instances(session).get(message.instance_id, for_update=True)
         if instance is None:
             raise NotFound("There is no such instance")
         if instance.deleting:
             raise Conflict("The instance is being deleted")
         ensure_not_suspended(instance.suspended_at is not None)
-        if message.version_id and instance.deployment_id != deployment_id:
+        if message.version_id and move:
             await move_in_bulk(session, self._configuration, instance, message.version_id)
         version = await session.get_one(VersionRow, instance.version_id)
         customer = await session.get_one(CustomerRow, instance.customer_id)

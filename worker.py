@@ -45,6 +45,7 @@ from activities.upgrades import UpgradeActivities
 from activities.upkeep import UpkeepActivities, ensure_upkeep, keep_upkeep
 from activities.usage import UsageActivities
 from activities.vault import Vault, open_keyring
+from activities.waiting import WaitActivities
 from activities.watching import WatchActivities, ensure_watch, tell_now
 from components.catalogue import builtin_registry
 from domain.messages import watch_queue
@@ -189,14 +190,8 @@ def build_worker(settings: Settings, client: Client, database: Database, keyring
             drains.sift_held,
             drains.release_held,
             queues.next_in_queue,
-            deletion.plan_customer_removal,
-            deletion.accept_remove_flows,
-            deletion.await_executions,
-            deletion.remove_schedules,
-            deletion.stop_executions,
-            deletion.remove_executions,
-            deletion.remove_instance,
-            deletion.remove_customer,
+            WaitActivities(database).wait_for_connection,
+            *deletion.all(),
             rotation.plan_rotation,
             rotation.rotate_batch,
             jobs.end_job,

@@ -28,6 +28,9 @@ class Configured(Protocol):
         ...
 
 
+NEEDS_A_PERSON = frozenset({"connection_needs_reauth", "connection_not_connected"})
+
+
 @dataclass
 class Resolved:
     """What an action gets. `hidden` are all texts to mask, those of tokens that came meanwhile too."""
@@ -76,6 +79,7 @@ class RenewingHttp:
         self._tokens = tokens
         self._first = self._live = live
         self._hidden = hidden
+        self.is_refused = False  # the target takes no token of this connection, not even a new one
 
     async def send(self, request: OutgoingRequest) -> IncomingResponse:
         used = self._live
@@ -88,14 +92,18 @@ class RenewingHttp:
             return response
         renewed = await self._tokens.renewed(used.id, used.version)
         if renewed is None or renewed.token is None:
-            await self._tokens.refused(used)
+            await self._refused(used)
             return response
         self._live = renewed
         self._hidden.append(renewed.token.access_token)
         again = await self._http.send(self._with_token(request))
         if again.status == 401:
-            await self._tokens.refused(renewed)
+            await self._refused(renewed)
         return again
+
+    async def _refused(self, live: LiveConnection) -> None:
+        self.is_refused = True
+        await self._tokens.refused(live)
 
     def _carries_token(self, request: OutgoingRequest) -> bool:
         token = _text(self._first)
@@ -111,6 +119,15 @@ class RenewingHttp:
             for name, value in request.headers
         ]
         return replace(request, headers=headers)
+
+
+def failing(deployment: Configured, key: str | None, code: str, found: Resolved | None) -> str | None:
+    """The connection that has made a step fail with `code`, if it is one that people can make work again."""
+    refused = found is not None and isinstance(found.http, RenewingHttp) and found.http.is_refused
+    if key is None or not (refused or code in NEEDS_A_PERSON):
+        return None
+    connection_id: str | None = deployment.connections.get(key, {}).get("connection_id")
+    return connection_id
 
 
 def _text(live: LiveConnection) -> str:

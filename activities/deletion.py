@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
@@ -56,6 +57,18 @@ class DeletionActivities:
         self._schedules = schedules
         self._jobs = jobs
         self._remove_flow_seconds = remove_flow_seconds
+
+    def all(self) -> list[Callable[..., Any]]:
+        return [
+            self.plan_customer_removal,
+            self.accept_remove_flows,
+            self.await_executions,
+            self.remove_schedules,
+            self.stop_executions,
+            self.remove_executions,
+            self.remove_instance,
+            self.remove_customer,
+        ]
 
     @activity.defn
     async def plan_customer_removal(self, message: DeleteInput) -> DeletePlan:

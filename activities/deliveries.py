@@ -17,9 +17,10 @@ from activities.targets import Credentials, TargetSecrets
 from components.http_headers import joined, retry_after
 from domain.errors import FlowgraftError, StepFailed
 from domain.http import HttpSender, OutgoingRequest
-from domain.messages import DELIVER_WORKFLOW, Delivered, DeliverInput, watch_queue
+from domain.messages import DELIVER_WORKFLOW, watch_queue
 from domain.notifications import GIVEN_UP_AFTER, DeliveryState, TargetKind, pause
 from domain.signatures import standard_headers
+from domain.sweeps import Delivered, DeliverInput
 from domain.text import clean_text, truncate
 from runtime.clock import utcnow
 from runtime.ids import new_id

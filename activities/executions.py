@@ -122,6 +122,7 @@ class ExecutionActivities:
             resume_from=row.resume_from,
             local_first=self._local_first(deployment, key),
             instance_flow_id=row.instance_flow_id,
+            waits=not row.is_test and deployment.definition.flow(key).waits_for_connections,
         )
 
     async def _park(self, executions: Executions, row: Opening, message: OpenInput) -> Opened:
@@ -244,6 +245,7 @@ class ExecutionActivities:
             "status": message.status,
             "attempt": message.attempt,
             "reason": message.reason,
+            "waiting_connection_id": None,
             "next_attempt_at": datetime.fromisoformat(message.next_attempt_at) if message.next_attempt_at else None,
             "ended_at": now if ended else None,
             "check_after": None if ended else now + CHECK_INTERVAL,

@@ -18,8 +18,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.recovery import Recovery, execution_id_of, outcome_of
 from domain.executions import TERMINAL
 from domain.instants import utc_text
-from domain.messages import EXECUTION_WORKFLOW, ReconcileReport
+from domain.messages import EXECUTION_WORKFLOW
 from domain.retention import Retention
+from domain.sweeps import ReconcileReport
 from runtime import metrics
 from runtime.clock import utcnow
 from store.engine import Database

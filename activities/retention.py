@@ -7,8 +7,8 @@ from typing import Any
 
 from temporalio import activity
 
-from domain.messages import RetentionInput, RetentionReport
 from domain.retention import Kind, Retention
+from domain.sweeps import RetentionInput, RetentionReport
 from runtime import metrics
 from runtime.clock import utcnow
 from store.engine import Database

@@ -16,7 +16,7 @@ from temporalio import activity
 from temporalio.common import RawValue
 
 from activities import errors
-from activities.connections import LiveConnections, Resolved
+from activities.connections import LiveConnections, Resolved, failing
 from activities.deployments import Deployment, Deployments
 from activities.heartbeats import heartbeats
 from activities.keeping import Keeping
@@ -159,6 +159,7 @@ class StepActivities:
         outcome = Outcome(inputs=step.inputs | step.lazy)
         hidden: list[str] = []
         found: Resolved | None = None
+        deployment: Deployment | None = None
         try:
             deployment = await self._deployments.get(step.deployment_id, session)
             bind_contextvars(customer_id=deployment.customer_id, instance_id=deployment.instance_id)
@@ -172,6 +173,8 @@ class StepActivities:
             outcome.failure = errors.failure_of(error, step.path)
         except Exception as error:
             outcome.failure = errors.failure_of(error, step.path)
+            if step.waits and deployment is not None:
+                outcome.failure.connection_id = failing(deployment, step.connection, outcome.failure.code, found)
         return _masked(outcome, log, [*hidden, *(found.hidden if found else ())])
 
     def _reveal(self, deployment: Deployment, inputs: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -218,7 +221,8 @@ class StepActivities:
     ) -> Record:
         """`tries` were there before. A record that somebody else has ended meanwhile is the one that counts."""
         steps = Steps(session)
-        row = self._row(step, outcome, tries + 1)
+        waits = outcome.failure is not None and outcome.failure.connection_id is not None
+        row = self._row(step, outcome, tries if waits else tries + 1)
         try:
             await write_control_records(steps, self._keyring, step.execution_id, step.attempt, step.records)
             mine = await steps.record([row])
@@ -262,7 +266,7 @@ class StepActivities:
         if row.status == StepStatus.SUCCEEDED:
             return RunStepResult(self._open(row, "output"))
         failure = Failure(**(row.error or {"code": "internal_error", "message": "The step failed"}))
-        if row.status == StepStatus.RUNNING:
+        if row.status == StepStatus.RUNNING and failure.connection_id is None:
             raise errors.again(failure, _try_delay(step, row.tries, failure))
         raise errors.final(failure)
 
@@ -290,9 +294,11 @@ def _owner(step: RunStepInput) -> Owner:
 
 
 def _status(step: RunStepInput, outcome: Outcome, tries: int) -> StepStatus:
-    """Running means: this try failed and another one follows."""
+    """Running means: this try failed and another one follows, some day where it waits for its connection."""
     if outcome.failure is None:
         return StepStatus.SUCCEEDED
+    if outcome.failure.connection_id is not None:
+        return StepStatus.RUNNING
     return StepStatus.RUNNING if outcome.failure.transient and tries < step.tries else StepStatus.FAILED
 
 

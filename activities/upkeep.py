@@ -26,8 +26,10 @@ from activities.outcomes import note_failure
 from activities.recovery import outcome_of
 from activities.recurring import Recurring
 from activities.schedules import Schedules
+from activities.waiting import tell_waiting
 from domain.executions import TERMINAL, Status
-from domain.messages import UPKEEP_SCHEDULE, UPKEEP_WORKFLOW, Failure, SweepReport
+from domain.messages import UPKEEP_SCHEDULE, UPKEEP_WORKFLOW, Failure
+from domain.sweeps import SweepReport
 from runtime import metrics
 from runtime.clock import utcnow
 from store.engine import Database
@@ -104,6 +106,7 @@ class UpkeepActivities:
         await self._hand_over(report)
         await self._compare(report)
         await self._tell_queues(report)
+        await tell_waiting(self._client, self._database, BATCH)
         await self._start_jobs(report)
         await self._sync_schedules(report)
         await self._check_schedules(report)

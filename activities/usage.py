@@ -6,8 +6,8 @@ from typing import Any
 
 from temporalio import activity
 
-from domain.messages import UsageReport
 from domain.retention import Retention
+from domain.sweeps import UsageReport
 from runtime.clock import utcnow
 from store.conservation import Conservation
 from store.engine import Database

@@ -24,7 +24,8 @@ from activities.deliveries import start_delivery
 from activities.dispatch import BATCH, Dispatcher
 from activities.log_streams import start_forsaken
 from activities.outbox import Outbox
-from domain.messages import WATCH_SCHEDULE, WATCH_WORKFLOW, WatchInput, WatchReport, watch_queue
+from domain.messages import WATCH_SCHEDULE, WATCH_WORKFLOW, watch_queue
+from domain.sweeps import WatchInput, WatchReport
 from runtime.clock import utcnow
 from store.alerts import Alerts
 from store.deliveries import Deliveries

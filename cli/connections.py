@@ -13,8 +13,11 @@ from cli.connecting import import_tokens as import_tokens_at
 from cli.given import read_object, values
 from cli.session import Many, Paging, Session, Text, command
 
-COLUMNS = "id name kind customer_id status used_by expires_at error"
-FIELDS = "id name kind customer_id status values used_by connected_at expires_at error created_at updated_at"
+COLUMNS = "id name kind customer_id status used_by waiting_executions expires_at error"
+FIELDS = (
+    "id name kind customer_id status values used_by waiting_executions connected_at expires_at error created_at "
+    "updated_at"
+)
 
 app = typer.Typer(no_args_is_help=True, help="Connections that several instances can use.")
 

@@ -41,6 +41,7 @@ class Filters:
     min_duration_seconds: Annotated[float | None, typer.Option()] = None
     is_test: Flag = None
     replay_of: Many = None
+    waiting_connection_id: Many = None
     originals_only: Annotated[bool | None, typer.Option("--originals-only", help="No replays")] = None
     unresolved: Annotated[bool | None, typer.Option("--unresolved", help="Failed, and no replay succeeded")] = None
     q: Text = None

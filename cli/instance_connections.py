@@ -13,7 +13,7 @@ from cli.failures import CommandFailed
 from cli.instances import InstanceId
 from cli.session import Session, command
 
-FIELDS = "key kind status connected_at expires_at error connection_id"
+FIELDS = "key kind status connected_at expires_at error connection_id waiting_executions"
 
 app = typer.Typer(no_args_is_help=True, help="The connections of an instance.")
 

@@ -23,6 +23,8 @@ class Status(StrEnum):
     SKIPPED = "skipped"
 
 
+WAITING_CONNECTION = "waiting_connection"  # the reason of one that runs on once its connection works again
+
 TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.SKIPPED})
 OPEN = frozenset(Status) - TERMINAL
 

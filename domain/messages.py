@@ -31,6 +31,7 @@ UPGRADE_SIGNAL = "look"
 REPLAY_SIGNAL = "look"
 QUEUE_SIGNAL = "look"
 TURN_SIGNAL = "turn"
+CONNECTION_SIGNAL = "connection"
 LOG_STREAM_SIGNAL = "look"
 UPKEEP_SCHEDULE = "flowgraft-upkeep"
 WATCH_SCHEDULE = "flowgraft-watch"
@@ -73,6 +74,7 @@ class Failure:
     permanent: bool = False
     retry_after: float | None = None  # seconds
     details: dict[str, Any] | None = None
+    connection_id: str | None = None  # it may go on as soon as this connection works again
 
 
 @dataclass
@@ -132,6 +134,7 @@ class Opened:
     local_first: list[str] = field(default_factory=list)  # keys of steps expected to be short
     instance_flow_id: str = ""
     parked: bool = False  # its next attempt waits for a slot of its queue, until the signal `turn`
+    waits: bool = False  # for a connection that only a person can mend
 
 
 @dataclass
@@ -159,6 +162,16 @@ class RunStepInput:
     instance_flow_id: str = ""
     instance_id: str = ""
     customer_id: str = ""
+    waits: bool = False  # rather than fails, where only a person can mend its connection
+
+
+@dataclass
+class WaitInput:
+    execution_id: str
+    attempt: int
+    connection_id: str
+    probe: bool = False  # the wait has been long: where a try may tell, it is worth one
+    over: bool = False  # it goes on without the connection
 
 
 @dataclass
@@ -430,67 +443,3 @@ class QueueTurn:
     begun: list[QueueStart] = field(default_factory=list)
     more: bool = False  # free slots may be left
     over: bool = True  # nothing waits that may begin some time soon
-
-
-@dataclass
-class SweepReport:
-    started: int = 0
-    checked: int = 0
-    mended: int = 0
-    failed: int = 0
-
-
-@dataclass
-class RetentionInput:
-    kind: str  # domain Kind: the first one that is looked at
-    now: str  # RFC 3339
-    after: str = ""  # where it goes on within the kind
-    removed: dict[str, int] = field(default_factory=dict)  # until now, by kind
-
-
-@dataclass
-class RetentionReport:
-    kind: str
-    after: str
-    removed: dict[str, int]
-    done: bool = False
-
-
-@dataclass
-class UsageReport:
-    hours: int = 0  # counted anew
-    settled: int = 0  # of them, for good
-    checked: int = 0  # whether their books balance
-    imbalance: int = 0  # of all hours that are known
-
-
-@dataclass
-class ReconcileReport:
-    looked_at: int = 0  # workflows
-    differences: dict[str, int] = field(default_factory=dict)  # by kind
-    failed: int = 0  # that could not be mended now
-
-
-@dataclass
-class WatchInput:
-    look: bool = True  # for what is slow, overdue or piling up; else only what was announced is told
-
-
-@dataclass
-class WatchReport:
-    told: int = 0  # facts
-    found: int = 0  # by looking
-    started: int = 0  # messages on their way
-    failed: int = 0
-
-
-@dataclass
-class DeliverInput:
-    delivery_id: str
-
-
-@dataclass
-class Delivered:
-    """`wait_seconds`: until the next attempt; None: there is none."""
-
-    wait_seconds: float | None = None

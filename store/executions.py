@@ -42,6 +42,7 @@ class ExecutionFilter:
     min_duration_seconds: float | None = None
     is_test: bool | None = None
     replay_of: Sequence[str] = ()
+    waiting_connection_ids: Sequence[str] = ()
     originals_only: bool = False
     unresolved: bool = False
     q: str | None = None
@@ -76,6 +77,7 @@ class Opening(NamedTuple):
     resume_from: str | None
     started_at: datetime | None
     handed_over_at: datetime | None
+    is_test: bool
     instance_name: str
     customer_name: str
     customer_external_id: str | None
@@ -117,7 +119,7 @@ TABLE = table_of(ExecutionRow)
 INSERT, INSERT_PAYLOAD = insert(TABLE), insert(table_of(PayloadRow))
 OPENING = (
     select(
-        *(TABLE.c[name] for name in Opening._fields[:12]),
+        *(TABLE.c[name] for name in Opening._fields[:13]),
         InstanceRow.name.label("instance_name"),
         CustomerRow.name.label("customer_name"),
         CustomerRow.external_id.label("customer_external_id"),
@@ -347,6 +349,7 @@ def _conditions(wanted: ExecutionFilter, session: AsyncSession) -> list[ColumnEl
         (ExecutionRow.status, wanted.statuses),
         (ExecutionRow.trigger, wanted.triggers),
         (ExecutionRow.replay_of, wanted.replay_of),
+        (ExecutionRow.waiting_connection_id, wanted.waiting_connection_ids),
     )
     conditions: list[ColumnElement[bool]] = [column.in_(values) for column, values in any_of if values]
     if wanted.started_after is not None:

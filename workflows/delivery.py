@@ -4,7 +4,8 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.deliveries import DeliveryActivities
-    from domain.messages import DELIVER_WORKFLOW, Delivered, DeliverInput
+    from domain.messages import DELIVER_WORKFLOW
+    from domain.sweeps import Delivered, DeliverInput
     from workflows import policies
 
 

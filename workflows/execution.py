@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.durations import parse_duration
     from domain.executions import Status, scheduled_execution_id
     from domain.messages import (
+        CONNECTION_SIGNAL,
         DELIVERY_SIGNAL,
         EXECUTION_WORKFLOW,
         TURN_SIGNAL,
@@ -26,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import failures, policies
     from workflows.failures import AttemptFailed
     from workflows.interpreter import Interpreter
+    from workflows.waiting import Waiting
 
 OUTCOME = SearchAttributeKey.for_keyword("Outcome")
 SCHEDULED_BY = SearchAttributeKey.for_keyword("TemporalScheduledById")
@@ -39,11 +41,17 @@ class ExecutionWorkflow:
     def __init__(self) -> None:
         self._interpreter: Interpreter | None = None
         self._turn = False
+        self._waiting = Waiting()
 
     @workflow.signal(name=TURN_SIGNAL)
     def turn(self) -> None:
         """Its queue has a slot for its next attempt."""
         self._turn = True
+
+    @workflow.signal(name=CONNECTION_SIGNAL)
+    def connection(self) -> None:
+        """The connection that it waits for works again."""
+        self._waiting.tell()
 
     @workflow.signal(name=DELIVERY_SIGNAL)
     def delivery(self, execution_id: str) -> None:
@@ -75,10 +83,10 @@ class ExecutionWorkflow:
         attempt.deployment_id = opened.deployment_id
         flow = Flow.model_validate(opened.flow)
         self._interpreter = Interpreter(
-            attempt.execution_id, attempt.number, opened, flow, trigger or opened.trigger or {}
+            attempt.execution_id, attempt.number, opened, flow, trigger or opened.trigger or {}, self._waiting
         )
         try:
-            async with asyncio.timeout(parse_duration(flow.timeout) / timedelta(seconds=1)):
+            async with asyncio.timeout(parse_duration(flow.timeout) / timedelta(seconds=1)) as self._waiting.timeout:
                 await self._interpreter.run()
         except TimeoutError as error:
             raise AttemptFailed(failures.flow_timeout(flow.timeout)) from error

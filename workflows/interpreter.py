@@ -17,11 +17,12 @@ with workflow.unsafe.imports_passed_through():
     from domain.durations import parse_duration
     from domain.errors import StepFailed
     from domain.executions import StepStatus, step_path
-    from domain.messages import ActionHint, Failure, Opened, RunStepInput, RunStepResult, StepRecord
+    from domain.messages import ActionHint, Failure, Opened, RunStepInput, RunStepResult, StepRecord, WaitInput
     from domain.values import EvaluationTooLarge, HeaderMap, evaluate
     from workflows import failures, policies
     from workflows.calls import Calls
     from workflows.failures import AttemptFailed
+    from workflows.waiting import Waiting
 
 MAX_LOOP = 10_000
 
@@ -52,6 +53,7 @@ class Interpreter:
     opened: Opened
     flow: Flow
     trigger: dict[str, Any]
+    waiting: Waiting = field(default_factory=Waiting)
     steps: dict[str, Any] = field(default_factory=dict)
     records: list[StepRecord] = field(default_factory=list)
     position: int = 0
@@ -112,7 +114,7 @@ class Interpreter:
         hint = self.opened.actions.get(step.action or "", ActionHint(local=False))
         try:
             message = self.message(step, path, place, policy, hint)
-            return await self.execute(message, hint)
+            return await self.execute_waiting(message, hint)
         except AttemptFailed as error:
             if policy.then == "continue" and error.failure.code != "too_many_steps":
                 return {"error": {"code": error.failure.code, "message": error.failure.message}}
@@ -153,7 +155,29 @@ class Interpreter:
             instance_flow_id=self.opened.instance_flow_id,
             instance_id=self.opened.instance.get("id", ""),
             customer_id=self.opened.customer.get("id", ""),
+            waits=self.opened.waits and step.connection is not None,
         )
+
+    async def execute_waiting(self, message: RunStepInput, hint: ActionHint) -> Any:
+        """A step whose connection fails is repeated once it works again: its record says that it is still running."""
+        while True:
+            try:
+                return await self.execute(message, hint)
+            except AttemptFailed as error:
+                connection_id = error.failure.connection_id
+                if not message.waits or connection_id is None:
+                    raise
+                if not await self.waited(message, connection_id):
+                    self.records.append(_unrecorded(message, StepStatus.FAILED, error.failure))
+                    raise
+            message.records = self.records
+
+    async def waited(self, message: RunStepInput, connection_id: str) -> bool:
+        try:
+            return await self.waiting.for_connection(WaitInput(self.execution_id, self.attempt, connection_id))
+        except asyncio.CancelledError:
+            self.records.append(_unrecorded(message, StepStatus.CANCELED))
+            raise
 
     async def execute(self, message: RunStepInput, hint: ActionHint) -> Any:
         """Control records travel with the step; they are forgotten here once its record is known to be written."""

@@ -72,6 +72,11 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=6)
 RECORDING_GRACE = timedelta(seconds=90)  # the effect has happened: time to write its record while the database is away
 LOST_WORKERS = 20  # how many lost workers one step survives, besides its own tries
 
+# For a connection that fails: how long an execution waits, and how often it tries where only a try can tell.
+LONGEST_WAIT = timedelta(days=7)
+BETWEEN_PROBES = timedelta(minutes=10)
+NO_TIME = timedelta(0)
+
 MOST_UNSENT = 30  # local results of up to 64 KiB each in one message to the server, which takes 4 MiB
 MAX_EVENTS = 40_000  # Temporal ends a history at 51,200
 DEFAULT_STEP_TIMEOUT = "5m"

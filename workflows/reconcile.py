@@ -4,7 +4,8 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.reconcile import ReconcileActivities
-    from domain.messages import RECONCILE_WORKFLOW, ReconcileReport
+    from domain.messages import RECONCILE_WORKFLOW
+    from domain.sweeps import ReconcileReport
     from workflows import policies
 
 

@@ -4,8 +4,9 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.retention import RetentionActivities
-    from domain.messages import RETENTION_WORKFLOW, RetentionInput, RetentionReport
+    from domain.messages import RETENTION_WORKFLOW
     from domain.retention import Kind
+    from domain.sweeps import RetentionInput, RetentionReport
     from workflows import policies
 
 

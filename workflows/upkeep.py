@@ -4,7 +4,8 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.upkeep import UpkeepActivities
-    from domain.messages import UPKEEP_WORKFLOW, SweepReport
+    from domain.messages import UPKEEP_WORKFLOW
+    from domain.sweeps import SweepReport
     from workflows import policies
 
 

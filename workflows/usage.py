@@ -4,7 +4,8 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.usage import UsageActivities
-    from domain.messages import USAGE_WORKFLOW, UsageReport
+    from domain.messages import USAGE_WORKFLOW
+    from domain.sweeps import UsageReport
     from workflows import policies
 
 

@@ -4,7 +4,8 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.watching import WatchActivities
-    from domain.messages import WATCH_WORKFLOW, WatchInput, WatchReport
+    from domain.messages import WATCH_WORKFLOW
+    from domain.sweeps import WatchInput, WatchReport
     from workflows import policies
 
 

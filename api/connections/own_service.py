@@ -19,6 +19,7 @@ from domain.definitions.model import ConfigField
 from domain.errors import Conflict, Invalid, NotFound, Problem
 from store.connections import Connections
 from store.tables import ConnectionRow, InstanceRow
+from store.waiting import WaitingExecutions
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class FieldConnection:
     expires_at: datetime | None
     error: str | None
     connection_id: str | None
+    waiting_executions: int
 
 
 async def find(session: AsyncSession, vault: Vault, instance_id: str) -> list[FieldConnection]:
@@ -39,7 +41,8 @@ async def find(session: AsyncSession, vault: Vault, instance_id: str) -> list[Fi
     own = await Connections(session).own(instance.id)
     named = [each for each in (reference(effective(field, values)) for field in fields.values()) if each]
     reusable = await Connections(session).get_many(named)
-    return [_shown(each, effective(each, values), own, reusable) for each in fields.values()]
+    waiting = await WaitingExecutions(session).counts([row.id for row in (*own.values(), *reusable.values())])
+    return [_shown(each, effective(each, values), own, reusable, waiting) for each in fields.values()]
 
 
 async def get(session: AsyncSession, vault: Vault, instance_id: str, key: str) -> FieldConnection:
@@ -90,7 +93,11 @@ def _problems(field: ConfigField, value: Any) -> list[Problem]:
 
 
 def _shown(
-    field: ConfigField, value: Any, own: Mapping[str, ConnectionRow], reusable: Mapping[str, ConnectionRow]
+    field: ConfigField,
+    value: Any,
+    own: Mapping[str, ConnectionRow],
+    reusable: Mapping[str, ConnectionRow],
+    waiting: Mapping[str, int],
 ) -> FieldConnection:
     kind, named = field.connection or "", reference(value)
     row = reusable.get(named) if named else own.get(field.key)
@@ -104,6 +111,7 @@ def _shown(
         expires_at=row.expires_at if row else None,
         error=row.error if row else None,
         connection_id=named,
+        waiting_executions=waiting.get(row.id, 0) if row else 0,
     )
 
 

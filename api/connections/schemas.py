@@ -52,6 +52,7 @@ class ConnectionRead(BaseModel):
     status: Status
     values: Values = Field(description="Without secrets")
     used_by: int = Field(description="How many instances name it, in their configuration or their deployment")
+    waiting_executions: int = Field(description="How many go on once it works again")
     connected_at: Instant | None
     expires_at: Instant | None = Field(description="When its access token ends, where the provider says")
     error: str | None
@@ -70,6 +71,7 @@ class ConnectionRead(BaseModel):
                 "status": row.status,
                 "values": view.values,
                 "used_by": view.used_by,
+                "waiting_executions": view.waiting,
                 "connected_at": row.connected_at,
                 "expires_at": row.expires_at,
                 "error": row.error,
@@ -89,6 +91,7 @@ class FieldConnectionRead(BaseModel):
     expires_at: Instant | None = Field(description="When its access token ends, where the provider says")
     error: str | None
     connection_id: str | None = Field(description="Of the reusable connection that it names, if it does")
+    waiting_executions: int = Field(description="How many go on once it works again")
 
     @classmethod
     def of(cls, found: FieldConnection) -> Self:

@@ -21,6 +21,7 @@ from store.connections import ORGANIZATION, ConnectionFilter, Connections
 from store.customers import Customers
 from store.paging import Page
 from store.tables import ConnectionRow
+from store.waiting import WaitingExecutions
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class ConnectionView:
     row: ConnectionRow
     values: dict[str, Any]
     used_by: int
+    waiting: int = 0
 
 
 async def create(session: AsyncSession, vault: Vault, principal: str, given: dict[str, Any]) -> ConnectionView:
@@ -62,8 +64,12 @@ async def create(session: AsyncSession, vault: Vault, principal: str, given: dic
 
 async def find(session: AsyncSession, vault: Vault, wanted: ConnectionFilter, page: Page) -> Sequence[ConnectionView]:
     rows = await Connections(session).list(wanted, page)
-    used = await Connections(session).used_by([row.id for row in rows])
-    return [ConnectionView(row, await _public(session, vault, row), used.get(row.id, 0)) for row in rows]
+    ids = [row.id for row in rows]
+    used, waiting = await Connections(session).used_by(ids), await WaitingExecutions(session).counts(ids)
+    return [
+        ConnectionView(row, await _public(session, vault, row), used.get(row.id, 0), waiting.get(row.id, 0))
+        for row in rows
+    ]
 
 
 async def get(session: AsyncSession, vault: Vault, connection_id: str) -> ConnectionView:
@@ -128,8 +134,8 @@ async def reusable(session: AsyncSession, connection_id: str, *, for_update: boo
 
 
 async def _view(session: AsyncSession, vault: Vault, row: ConnectionRow) -> ConnectionView:
-    used = await Connections(session).used_by([row.id])
-    return ConnectionView(row, await _public(session, vault, row), used.get(row.id, 0))
+    used, waiting = await Connections(session).used_by([row.id]), await WaitingExecutions(session).counts([row.id])
+    return ConnectionView(row, await _public(session, vault, row), used.get(row.id, 0), waiting.get(row.id, 0))
 
 
 async def _public(session: AsyncSession, vault: Vault, row: ConnectionRow) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class ExecutionQuery(Filter):
     min_duration_seconds: float | None = Field(None, ge=0, allow_inf_nan=False)
     is_test: bool | None = None
     replay_of: list[str] = []
+    waiting_connection_id: list[str] = []
     originals_only: bool = False
     unresolved: bool = Field(False, description="Failed originals with no later successful replay")
     q: str | None = Field(None, description="An id, or any part of an error message or a tag's value")
@@ -53,6 +54,7 @@ class ExecutionQuery(Filter):
             min_duration_seconds=self.min_duration_seconds,
             is_test=self.is_test,
             replay_of=self.replay_of,
+            waiting_connection_ids=self.waiting_connection_id,
             originals_only=self.originals_only,
             unresolved=self.unresolved,
             q=self.q,
@@ -106,7 +108,8 @@ class ExecutionRead(BaseModel):
 
     id: str
     status: Status
-    reason: str | None = Field(description="Why it was skipped or canceled")
+    reason: str | None = Field(description="Why it was skipped or canceled, or what it waits for")
+    waiting_connection_id: str | None = Field(description="The connection that must work again before it goes on")
     trigger: TriggerKind
     is_test: bool
     customer: Ref
@@ -142,6 +145,7 @@ class ExecutionRead(BaseModel):
             id=row.id,
             status=Status(row.status),
             reason=row.reason,
+            waiting_connection_id=row.waiting_connection_id,
             trigger=TriggerKind(row.trigger),
             is_test=row.is_test,
             customer=Ref(id=row.customer_id, name=view.customer_name),

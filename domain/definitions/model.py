@@ -274,11 +274,20 @@ class Flow(Node):
     retry: Retry | None = None
     concurrency: Concurrency | None = None
     timeout: Duration = "15m"
+    on_connection_error: Literal["wait", "fail"] = Field(
+        "wait", description="wait: until a connection that must be authorised again has been"
+    )
     steps: list[Step]
 
     @property
     def title(self) -> str:
         return self.name or self.key
+
+    @property
+    def waits_for_connections(self) -> bool:
+        """Nobody waits for the answer of a flow that waits for a person."""
+        is_synchronous = isinstance(self.trigger, WebhookTrigger) and self.trigger.respond == "sync"
+        return self.on_connection_error == "wait" and not is_synchronous
 
     def all_steps(self) -> Iterator[Step]:
         """Every step, also the nested ones, in reading order."""

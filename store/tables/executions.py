@@ -39,6 +39,13 @@ class ExecutionRow(Stamped, Base):
             "id",
             where="queue_key IS NOT NULL AND handed_over_at IS NULL AND held IS NULL AND status = 'queued'",
         ),
+        # What waits for a connection, in its order.
+        partial_index(
+            "ix_executions_waiting_connection",
+            "waiting_connection_id",
+            "id",
+            where="waiting_connection_id IS NOT NULL",
+        ),
         # What a newer delivery about the same thing makes needless, and what it has.
         partial_index("ix_executions_unique", "instance_flow_id", "unique_key", "id", where="unique_key IS NOT NULL"),
         partial_index("ix_executions_superseded", "superseded_by", where="superseded_by IS NOT NULL"),
@@ -85,6 +92,7 @@ class ExecutionRow(Stamped, Base):
     dedupe_key: Mapped[str | None]
     unique_key: Mapped[str | None]  # keyed hash of the retry's `unique_by`
     queue_key: Mapped[str | None]  # of a flow with a queue: keyed hash of what it keeps order with, or empty
+    waiting_connection_id: Mapped[str | None]  # it goes on once this connection works again
     superseded_by: Mapped[str | None]  # the newer execution that made its pending retry needless
     attempt: Mapped[int] = mapped_column(default=0)
     max_attempts: Mapped[int] = mapped_column(default=1)

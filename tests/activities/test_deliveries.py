@@ -11,9 +11,9 @@ from activities.targets import Credentials
 from domain.definitions.model import Hmac
 from domain.errors import StepFailed
 from domain.http import IncomingResponse, OutgoingRequest
-from domain.messages import Delivered, DeliverInput
 from domain.notifications import PAUSES
 from domain.signatures import Signed, verify
+from domain.sweeps import Delivered, DeliverInput
 from runtime.clock import utcnow
 from runtime.smtp import Mailer, parse_smtp
 from store.tables import DeliveryRow, EventEndpointRow, EventRow, MonitorRow, TargetRow

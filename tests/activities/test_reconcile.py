@@ -11,7 +11,7 @@ from activities.handover import handover_of
 from activities.reconcile import Positions, ReconcileActivities
 from activities.schedules import schedule_id
 from domain.executions import Status
-from domain.messages import ReconcileReport
+from domain.sweeps import ReconcileReport
 from runtime.clock import utcnow
 from runtime.temporal import OUTCOME
 from store.executions import Executions

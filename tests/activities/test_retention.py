@@ -3,8 +3,8 @@ from datetime import timedelta
 
 from activities.retention import RetentionActivities
 from domain.executions import Status
-from domain.messages import RetentionInput, RetentionReport
 from domain.retention import Retention
+from domain.sweeps import RetentionInput, RetentionReport
 from runtime.clock import utcnow
 from store.sweeps import Sweeps
 from store.tables import ExecutionRow, LogRow, PayloadRow, StepRow

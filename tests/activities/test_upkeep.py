@@ -7,7 +7,8 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from activities.handover import handover_of
 from activities.schedules import schedule_id
 from domain.executions import RetryRule, Status
-from domain.messages import ExecutionInput, SweepReport
+from domain.messages import ExecutionInput
+from domain.sweeps import SweepReport
 from runtime.clock import utcnow
 from store.executions import Executions
 from store.retries import superseded_values

@@ -6,7 +6,7 @@ from sqlalchemy import delete
 from activities import usage
 from activities.usage import UsageActivities
 from domain.executions import Status
-from domain.messages import UsageReport
+from domain.sweeps import UsageReport
 from runtime.clock import utcnow
 from store.removed import hour_of
 from store.tables import ExecutionRow, HourRow, SweepRow, UsageDayRow, UsageHourRow

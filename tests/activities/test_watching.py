@@ -9,7 +9,8 @@ from temporalio.client import WorkflowExecutionStatus
 from activities.outbox import announce_removals
 from activities.watching import ensure_watch, tell_now
 from domain.executions import Status
-from domain.messages import WATCH_SCHEDULE, WatchInput, WatchReport, watch_queue
+from domain.messages import WATCH_SCHEDULE, watch_queue
+from domain.sweeps import WatchInput, WatchReport
 from runtime.clock import utcnow
 from store.engine import Database
 from store.removal import Removal

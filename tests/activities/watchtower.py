@@ -15,7 +15,8 @@ from activities.dispatch import Dispatcher
 from activities.outbox import Outbox
 from activities.targets import Credentials, TargetSecrets
 from activities.watching import WatchActivities
-from domain.messages import Delivered, DeliverInput, watch_queue
+from domain.messages import watch_queue
+from domain.sweeps import Delivered, DeliverInput
 from runtime.smtp import Email, Mailer
 from store.dialect import table_of
 from store.tables import (

@@ -26,6 +26,10 @@ flows:
   - key: call
     trigger: {type: webhook}
     steps: [{key: call, action: http.post, connection: shop, inputs: {url: "{{ config.url }}/api", json: {}}}]
+  - key: now
+    trigger: {type: webhook}
+    on_connection_error: fail
+    steps: [{key: call, action: http.post, connection: shop, inputs: {url: "{{ config.url }}/api", json: {}}}]
 """
 
 
@@ -89,11 +93,47 @@ async def test_killed_when_the_answer_was_on_its_way(
     """A refresh token for one use is spent, and what came of it is lost: a person must authorise again, and is told."""
     provider.stubborn = True
     execution_id = await killed_in_a_renewal(stack, client, provider, made)
-    execution = await client.wait_for(execution_id, "failed", timeout=60)
-    assert execution["error"]["code"] == "connection_needs_reauth"
+    await until_waiting(client, [execution_id], timeout=60)
     assert await status_of(client, made) == "needs_reauth"
     shown = await client.call("GET", f"/v1/instances/{made.id}")
     assert "invalid_grant" in shown["connection_error"]
+
+
+async def test_executions_wait_until_their_connection_is_authorised_again(
+    stack: Stack, client: Client, provider: OAuthServer, made: Provision
+) -> None:
+    provider.end_grants()
+    ids = [await client.delivered(made.url("call")) for _ in range(3)]
+    waiting = await until_waiting(client, ids)
+    assert {each["status"] for each in waiting} == {"running"}
+    (field,) = (await client.call("GET", f"/v1/instances/{made.id}/connections"))["data"]
+    assert (field["status"], field["waiting_executions"]) == ("needs_reauth", 3)
+    shop = await client.call("GET", f"/v1/connections/{field['connection_id']}")
+    assert shop["waiting_executions"] == 3
+    found = await client.executions(waiting_connection_id=shop["id"])
+    assert sorted(each["id"] for each in found) == sorted(ids)
+
+    failed = await client.wait_for(await client.delivered(made.url("now")), "failed")
+    assert failed["error"]["code"] == "connection_needs_reauth"
+
+    stack.kill_workers()  # who waits needs nobody
+    stack.start_workers()
+    await give_tokens(client, provider, shop)
+    for execution_id in ids:
+        execution = await client.wait_for(execution_id, "succeeded", timeout=60)
+        assert [(step["tries"], step["attempt"]) for step in execution["steps"]] == [(1, 1)]
+        assert (execution["reason"], execution["waiting_connection_id"]) == (None, None)
+    assert len(provider.api_calls) == len(ids)
+    assert (await client.call("GET", f"/v1/connections/{shop['id']}"))["waiting_executions"] == 0
+
+
+async def until_waiting(client: Client, ids: list[str], timeout: float = 30) -> list[Json]:
+    async with asyncio.timeout(timeout):
+        while True:
+            found = [await client.execution(execution_id) for execution_id in ids]
+            if all(each["reason"] == "waiting_connection" for each in found):
+                return found
+            await asyncio.sleep(0.05)
 
 
 async def killed_in_a_renewal(stack: Stack, client: Client, provider: OAuthServer, made: Provision) -> str:

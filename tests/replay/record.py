@@ -42,16 +42,15 @@ from domain.messages import (
     USAGE_WORKFLOW,
     WATCH_WORKFLOW,
     DeleteInput,
-    DeliverInput,
     DeployInput,
     LogStreamInput,
     ReplayInput,
     RotateInput,
     UpgradeInput,
-    WatchInput,
     queue_workflow_id,
 )
 from domain.queues import settings_of
+from domain.sweeps import DeliverInput, WatchInput
 from domain.upgrades import Wish
 from runtime.clock import utcnow
 from runtime.ids import new_id

@@ -23,5 +23,5 @@ def fakes() -> Fakes:
 @pytest.fixture
 async def stage(client: Client, fakes: Fakes) -> AsyncIterator[Stage]:
     task_queue = new_id("queue")
-    async with working(client, task_queue, [fakes.open_execution, fakes.close_execution, fakes.run_step]):
+    async with working(client, task_queue, fakes.all()):
         yield Stage(client, task_queue, fakes)

@@ -25,6 +25,7 @@ from domain.messages import (
     OpenInput,
     RunStepInput,
     RunStepResult,
+    WaitInput,
 )
 from runtime.ids import new_id
 from worker import WORKFLOWS, workflow_runner
@@ -52,6 +53,9 @@ class Fakes:
     steps: list[RunStepInput] = field(default_factory=list)
     started: asyncio.Event = field(default_factory=asyncio.Event)  # a step has begun
     closed: asyncio.Event = field(default_factory=asyncio.Event)
+    waits: list[WaitInput] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)  # whether its connection works
+    works: list[bool] = field(default_factory=list)  # the answers; in the end it does
 
     @activity.defn
     async def open_execution(self, message: OpenInput) -> Opened:
@@ -64,6 +68,12 @@ class Fakes:
     async def close_execution(self, message: CloseInput) -> None:
         self.closes.append(message)
         self.closed.set()
+
+    @activity.defn
+    async def wait_for_connection(self, message: WaitInput) -> bool:
+        self.waits.append(message)
+        self.asked.set()
+        return bool(self.works) and not self.works.pop(0)
 
     @activity.defn(dynamic=True)
     async def run_step(self, arguments: Sequence[RawValue]) -> RunStepResult:
@@ -79,6 +89,9 @@ class Fakes:
         if isinstance(answer, Exception):
             raise answer
         return RunStepResult(answer)
+
+    def all(self) -> list[Callable[..., Any]]:
+        return [self.open_execution, self.close_execution, self.wait_for_connection, self.run_step]
 
     async def step_has_begun(self) -> None:
         await asyncio.wait_for(self.started.wait(), PATIENCE)

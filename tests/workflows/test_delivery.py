@@ -9,7 +9,8 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
-from domain.messages import DELIVER_WORKFLOW, WATCH_WORKFLOW, Delivered, DeliverInput, WatchInput, WatchReport
+from domain.messages import DELIVER_WORKFLOW, WATCH_WORKFLOW
+from domain.sweeps import Delivered, DeliverInput, WatchInput, WatchReport
 from runtime.ids import new_id
 from tests.workflows.stage import working
 

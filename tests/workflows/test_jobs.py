@@ -23,8 +23,8 @@ from domain.messages import (
     DeployInput,
     DeployResult,
     JobEnd,
-    SweepReport,
 )
+from domain.sweeps import SweepReport
 from runtime.ids import new_id
 from tests.workflows.stage import working
 

@@ -7,8 +7,9 @@ import pytest
 from temporalio import activity
 from temporalio.client import Client
 
-from domain.messages import RETENTION_WORKFLOW, RetentionInput, RetentionReport
+from domain.messages import RETENTION_WORKFLOW
 from domain.retention import Kind
+from domain.sweeps import RetentionInput, RetentionReport
 from runtime.clock import utcnow
 from runtime.ids import new_id
 from tests.workflows.stage import working

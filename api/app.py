@@ -26,6 +26,7 @@ from api.flows.queues import router as flow_queues
 from api.flows.router import router as flows
 from api.flows.testing import router as flow_tests
 from api.gateway import Gateway
+from api.hooks.replies import Replies
 from api.hooks.router import router as hooks
 from api.hooks.service import Hooks
 from api.instances.config import router as instance_config
@@ -137,7 +138,7 @@ def _lifespan(settings: Settings, gateway: Gateway | None) -> Callable[[FastAPI]
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_resources(settings, gateway) as resources:
             app.state.resources = resources
-            app.state.hooks = Hooks(resources)
+            app.state.hooks, app.state.replies = Hooks(resources), Replies(resources)
             app.state.streams = streams = Streams(resources.database, settings.max_streams)
             tell_build(settings.commit)
             async with metrics.served(resources):

@@ -34,6 +34,10 @@ class Gateway(Protocol):
         """Ask the workflow to end; a pending retry ends at once. False when Temporal is away."""
         ...
 
+    async def ended(self, workflow_id: str, seconds: float) -> bool:
+        """Wait until the execution's workflow has ended, at most so long. False: it has not, or Temporal is away."""
+        ...
+
     async def deploy(self, message: DeployInput) -> DeployResult | None:
         """Run the deploy workflow and wait up to 30 s; None when it takes longer.
 

@@ -29,6 +29,7 @@ from workflows.deployment import DeployWorkflow
 
 CALL_SECONDS = 1.0  # `rpc_timeout` does not bound a call whose connection is refused
 DEPLOY_SECONDS = 30.0
+NOT_BEGUN_SECONDS = 0.1
 AWAY_SECONDS = 1.0  # after a call that failed, how long nobody else waits for Temporal
 
 T = TypeVar("T")
@@ -69,6 +70,25 @@ class TemporalGateway:
         except Unavailable:
             return False
         return True
+
+    async def ended(self, workflow_id: str, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._end_of(workflow_id)
+        except (TimeoutError, RPCError):
+            return False
+
+    async def _end_of(self, workflow_id: str) -> bool:
+        while True:
+            try:
+                await self._client.get_workflow_handle(workflow_id).result()
+                return True
+            except WorkflowFailureError:
+                return True
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    raise
+            await asyncio.sleep(NOT_BEGUN_SECONDS)  # its queue has no slot for it yet
 
     async def deploy(self, message: DeployInput) -> DeployResult | None:
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, case, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.executions import StepStatus
@@ -67,6 +67,15 @@ class Steps:
             .order_by(StepRow.attempt.desc())
             .limit(1)
         )
+        found = (await connection_of(self.session).execute(query)).mappings().one_or_none()
+        return None if found is None else Record(**found)
+
+    async def answer(self, execution_id: str, attempt: int) -> Record | None:
+        """What an attempt that has succeeded came to: its `stop` step, or the last one at the top."""
+        stop = and_(StepRow.component == "flow", StepRow.action == "stop")
+        query = select(TABLE).where(StepRow.execution_id == execution_id, StepRow.attempt == attempt)
+        query = query.where(StepRow.status == StepStatus.SUCCEEDED, or_(stop, StepRow.path == StepRow.key))
+        query = query.order_by(case((stop, 0), else_=1), StepRow.position.desc()).limit(1)
         found = (await connection_of(self.session).execute(query)).mappings().one_or_none()
         return None if found is None else Record(**found)
 

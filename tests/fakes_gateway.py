@@ -1,5 +1,6 @@
 """A gateway without Temporal: it notes what it was asked, and can be away."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from activities.handover import Handover
@@ -23,6 +24,8 @@ class FakeGateway:
     jobs: list[str] = field(default_factory=list)
     synced: list[str] = field(default_factory=list)
     nudged: list[str] = field(default_factory=list)
+    awaited: list[tuple[str, float]] = field(default_factory=list)
+    end: Callable[[str], Awaitable[None]] | None = None  # what happens while `ended` waits
     told: list[str] = field(default_factory=list)
     log_streams: list[str] = field(default_factory=list)
 
@@ -34,6 +37,12 @@ class FakeGateway:
 
     async def nudge(self, queue: QueueOf) -> bool:
         return self._note(self.nudged, queue.instance_flow_id)
+
+    async def ended(self, workflow_id: str, seconds: float) -> bool:
+        self.awaited.append((workflow_id, seconds))
+        if self.end is not None:
+            await self.end(workflow_id)
+        return self.end is not None
 
     async def cancel(self, workflow_id: str) -> bool:
         return self._note(self.canceled, workflow_id)

@@ -3,15 +3,17 @@
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from api.hooks.inbound import Delivery
-from api.hooks.service import Hooks
+from api.hooks.replies import Replies
+from api.hooks.service import Hooks, Receipt
 from api.problems import MEDIA_TYPE, ProblemRead
 from api.resources import Resources
 from domain.errors import TooLarge
+from domain.replies import seconds_to_wait
 
 LARGEST_BODY = 6 * 1024 * 1024
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -22,9 +24,11 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         401: "A key is wanted or wrong: `unauthenticated`. Not signed as it should be: `signature_invalid`.",
         404: "No such webhook, or the request names no flow or customer of it: `not_found`.",
         405: "The trigger does not take this method.",
-        409: "`instance_paused`, `instance_suspended`, `instance_not_deployed`; `ambiguous`: several instances.",
+        409: "`instance_paused`, `instance_suspended`, `instance_not_deployed`; `ambiguous`: several instances. "
+        "To who waits: `execution_canceled`, `execution_skipped`.",
         410: "The instance has been deleted, or the URL was changed: `gone`.",
         413: "More than 6 MiB.",
+        500: "To who waits: the flow has failed, `execution_failed`, or its answer is none, `invalid_reply`.",
         503: "Try later: see `Retry-After`.",
     }.items()
 }
@@ -43,15 +47,32 @@ class ReceiptRead(BaseModel):
 @router.post("/hooks/{token}", status_code=202, response_model=ReceiptRead, responses=REFUSALS, openapi_extra=ANY_BODY)
 @router.api_route("/hooks/{token}", methods=METHODS, status_code=202, include_in_schema=False)
 @router.api_route("/hooks/{token}/{rest:path}", methods=METHODS, status_code=202, include_in_schema=False)
-async def receive(request: Request, token: str, rest: str = "") -> JSONResponse:
-    """Accept a delivery: stored, it cannot be lost. A repeated one gets the first one's execution."""
+async def receive(request: Request, token: str, rest: str = "") -> Response:
+    """Accept a delivery: stored, it cannot be lost. A repeated one gets the first one's execution.
+
+    Who waits, because the flow is synchronous or by `Prefer: wait=N`, gets the flow's own answer if it ends in time.
+    """
     resources: Resources = request.app.state.resources
     hooks: Hooks = request.app.state.hooks
     receipt = await hooks.accept(token, partial(_delivery, request, rest))
+    replies: Replies = request.app.state.replies
+    seconds = seconds_to_wait(request.headers, synchronous=receipt.synchronous) if receipt.waits else 0.0
+    if seconds:
+        answer = await replies.of(request, receipt.execution_id, seconds)
+        if answer is not None:
+            answer.headers.update(_told(receipt, f"wait={seconds:g}" if "prefer" in request.headers else None))
+            return answer
     url = f"{resources.settings.public_url}/v1/executions/{receipt.execution_id}"
-    headers = {"Location": url} | ({"Idempotent-Replayed": "true"} if receipt.duplicate else {})
+    headers = {"Location": url} | _told(receipt)
     content: dict[str, Any] = {"execution_id": receipt.execution_id, "url": url, "duplicate": receipt.duplicate}
     return JSONResponse(content, 202, headers)
+
+
+def _told(receipt: Receipt, preference: str | None = None) -> dict[str, str]:
+    """What every answer to a delivery that was accepted says."""
+    told = {"Flowgraft-Execution-Id": receipt.execution_id}
+    told |= {"Idempotent-Replayed": "true"} if receipt.duplicate else {}
+    return told | ({"Preference-Applied": preference} if preference else {})
 
 
 async def _delivery(request: Request, rest: str) -> Delivery:

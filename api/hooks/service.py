@@ -31,8 +31,15 @@ Read = Callable[[], Awaitable[Delivery]]
 
 @dataclass(frozen=True)
 class Receipt:
+    """`waits`: somebody is served by waiting for its end; what a pause holds may take days."""
+
     execution_id: str
     duplicate: bool
+    synchronous: bool = False
+    waits: bool = True
+
+
+Accepted = tuple[Receipt, Handover | None]  # what is to be started now, if anything is
 
 
 class Hooks:
@@ -48,16 +55,15 @@ class Hooks:
         """
         finder = Finder(self._resources.deployments, await self._tokens.owner(token), token)
         try:
-            accepted = await self._accept_once(finder, await self._read(finder, read))
+            receipt, handover = await self._accept_once(finder, await self._read(finder, read))
         except FlowgraftError as error:
             await self._refusals.note(finder.concerned, error)
             raise
-        if isinstance(accepted, Receipt):
-            bind_contextvars(execution_id=accepted.execution_id)
-            return accepted
-        bind_contextvars(execution_id=accepted.execution_id, customer_id=accepted.customer_id)
-        await self._resources.gateway.hand_over(accepted, delivery=True)
-        return Receipt(accepted.execution_id, duplicate=False)
+        bind_contextvars(execution_id=receipt.execution_id)
+        if handover is not None:
+            bind_contextvars(customer_id=handover.customer_id)
+            await self._resources.gateway.hand_over(handover, delivery=True)
+        return receipt
 
     async def _read(self, finder: Finder, read: Read) -> Inbound:
         try:
@@ -67,14 +73,14 @@ class Hooks:
                 await finder.ensure_alive(session)  # what is gone says so first
             raise
 
-    async def _accept_once(self, finder: Finder, inbound: Inbound) -> Handover | Receipt:
+    async def _accept_once(self, finder: Finder, inbound: Inbound) -> Accepted:
         try:
             return await self._transact(finder, inbound)
         except IntegrityError:
             # Two of one dedupe key at once, and the other one was first: this time it is found.
             return await self._transact(finder, inbound)
 
-    async def _transact(self, finder: Finder, inbound: Inbound) -> Handover | Receipt:
+    async def _transact(self, finder: Finder, inbound: Inbound) -> Accepted:
         async with self._resources.database.transaction() as session:
             target = await self._target(session, finder, inbound)
             hold = await ensure_accepting(session, target.instance)
@@ -91,14 +97,15 @@ class Hooks:
             raise Conflict("Several instances of this customer take such a request", code="ambiguous")
         return targets[0]
 
-    async def _store(self, session: AsyncSession, target: Target, inbound: Inbound, hold: bool) -> Handover | Receipt:
+    async def _store(self, session: AsyncSession, target: Target, inbound: Inbound, hold: bool) -> Accepted:
         value = dedupe_value(target.trigger, inbound.root)
         key = self._resources.keyring.keyed_hash(value) if value else None
+        synchronous = target.trigger.respond == "sync"
         if key is not None:
             first = await self._first(session, target.flow.id, key)
             if first is not None:
                 await self._note_other_body(session, first, inbound)
-                return Receipt(first.id, duplicate=True)
+                return Receipt(first.id, True, synchronous, waits=first.held is None), None
         instance, customer, deployment = target.instance, target.customer, target.deployment
         roots: dict[str, Any] = {
             "trigger": inbound.root,
@@ -119,7 +126,8 @@ class Hooks:
             hold=hold,
         )
         handover = await accept(session, self._resources.payloads, request)
-        return Receipt(handover.execution_id, duplicate=False) if hold else handover
+        receipt = Receipt(handover.execution_id, False, synchronous, waits=not hold)
+        return receipt, None if hold else handover
 
     def _unique_key(self, flow: Flow, roots: Mapping[str, Any]) -> str | None:
         """What tells the deliveries about one thing, of which only the newest is tried again."""

@@ -55,8 +55,6 @@ def _check_webhook(trigger: WebhookTrigger, at: Location, known: Known) -> None:
     report, scope = known.report, Scope(known)
     if not trigger.methods:
         report.add((*at, "methods"), "invalid_value", "methods is empty: no request could come in")
-    if trigger.respond == "sync":
-        report.add((*at, "respond"), "not_supported_yet", "synchronous flows are not built yet")
     if trigger.security and trigger.security.hmac:
         check_hmac(trigger.security.hmac, (*at, "security", "hmac"), known)
     if trigger.dedupe:

@@ -10,6 +10,7 @@ from domain.definitions.actions import ActionChecks
 from domain.definitions.limits import check_duration
 from domain.definitions.model import Case, Loop, Step, Stop
 from domain.definitions.scope import ITEM_ROOTS, STEP_ROOTS, Enclosing, Scope
+from domain.replies import is_of_a_flow
 from domain.values import Location, is_expression
 
 LONGEST_TIMEOUT = timedelta(hours=24)
@@ -140,6 +141,9 @@ class StepChecks:
             self.report.add((*at, "status"), "invalid_value", "a status is from 200 to 599")
         if isinstance(status, str) and not is_expression(status):
             self.report.add((*at, "status"), "wrong_type", "a status is a whole number or an expression")
+        for name in stop.headers or {}:
+            if not is_of_a_flow(name):
+                self.report.add((*at, "headers", name), "invalid_value", f"an answer cannot have the header {name}")
         for name in ("status", "headers", "body", "fail"):
             self.scope.check(getattr(stop, name), (*at, name))
 

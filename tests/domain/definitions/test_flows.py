@@ -18,7 +18,7 @@ CRON = "trigger: {type: schedule, cron: 0 3 * * *}\n"
         ("trigger: {type: webhook, dedupe: {header: x-id}, tags: {a: '{{ trigger.body.id }}'}}", []),
         ("trigger: {type: webhook, dedupe: {body: 'event.id[0]'}}", []),
         ("trigger: {type: webhook, methods: []}", ["1:39 invalid_value trigger.methods"]),
-        ("trigger: {type: webhook, respond: sync}", ["1:39 not_supported_yet trigger.respond"]),
+        ("trigger: {type: webhook, respond: sync}", []),
         (
             "trigger: {type: webhook, security: {hmac: {scheme: github, secret: '{{ config.token }}'}}}",
             [],
@@ -65,8 +65,8 @@ CRON = "trigger: {type: schedule, cron: 0 3 * * *}\n"
         (WEBHOOK + "concurrency: {limit: 5}", ["2:19 invalid_value concurrency.limit"]),
         (WEBHOOK + "concurrency: {key: '{{ trigger.body.a }}'}", ["2:19 invalid_value concurrency.key"]),
         (CRON + "concurrency: {mode: parallel}", ["2:5 invalid_value concurrency"]),
-        (SYNC + "concurrency: {}", ["1:39 not_supported_yet trigger.respond", "2:5 invalid_value concurrency"]),
-        (SYNC + "retry: {}", ["1:39 not_supported_yet trigger.respond", "2:5 invalid_value retry"]),
+        (SYNC + "concurrency: {}", ["2:5 invalid_value concurrency"]),
+        (SYNC + "retry: {}", ["2:5 invalid_value retry"]),
     ],
 )
 def test_flow_head(flow: str, expected: list[str]) -> None:

@@ -10,14 +10,17 @@ from sqlalchemy import select
 
 from activities.connection_secrets import ConnectionSecrets
 from activities.connections import LiveConnections
+from activities.deployments import secrets_context
 from activities.vault import Vault
 from domain.connections import OAUTH2, ConnectionStatus, complete
+from domain.definitions.model import Definition
 from domain.oauth import Token
 from runtime.clock import utcnow
 from runtime.http import GuardedHttp
 from store.engine import Database
-from store.tables import Base, ConnectionRow
-from tests.factories import STAMPS, an_id
+from store.tables import Base, ConnectionRow, DeploymentRow
+from tests.activities.kit import Kit
+from tests.factories import STAMPS, Deployed, an_id
 from tests.fixtures.oauth_server import OAuthServer
 from tests.fixtures.temporal import KEYRING
 
@@ -64,6 +67,16 @@ async def a_connection(
             setattr(row, column, value)
         session.add(row)
     return row
+
+
+async def deployed_with(kit: Kit, wanted: Definition, connection_id: str, **held: Any) -> Deployed:
+    """An instance whose deployment has this connection as `shop`."""
+    made = await kit.made(wanted)
+    hidden = {"connections": {"shop": {"kind": OAUTH2, "hosts": None, "connection_id": connection_id} | held}}
+    async with kit.database.transaction() as session:
+        row = await session.get_one(DeploymentRow, made.deployment.id)
+        row.secrets = KEYRING.encrypt_json(hidden, secrets_context(row.id))
+    return made
 
 
 async def row_of(database: Database, connection_id: str) -> ConnectionRow:

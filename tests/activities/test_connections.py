@@ -3,18 +3,16 @@ from typing import Any, cast
 
 import pytest
 
-from activities.deployments import secrets_context
-from domain.connections import OAUTH2, ConnectionStatus
+from domain.connections import ConnectionStatus
 from domain.messages import RunStepInput
 from domain.values import MASK
 from store.engine import Database
-from store.tables import DeploymentRow, ExecutionRow
-from tests.activities.connecting import a_connection, connected, loopback_http, row_of
+from store.tables import ExecutionRow
+from tests.activities.connecting import a_connection, connected, deployed_with, loopback_http, row_of
 from tests.activities.kit import Kit, definition, run_step_input
 from tests.factories import customer, saved
 from tests.fakes import ScriptedHttp
 from tests.fixtures.oauth_server import OAuthServer, running_oauth_server
-from tests.fixtures.temporal import KEYRING
 
 ONE = definition({})
 STATIC = {"token": "tok-Aa1/+secret"}
@@ -34,13 +32,8 @@ async def kit(database: Database) -> AsyncIterator[Kit]:
 
 
 async def using(kit: Kit, connection_id: str, **held: Any) -> ExecutionRow:
-    """An accepted execution whose deployment has this connection as `shop`."""
-    made = await kit.made(ONE)
-    hidden = {"connections": {"shop": {"kind": OAUTH2, "hosts": None, "connection_id": connection_id} | held}}
-    async with kit.database.transaction() as session:
-        row = await session.get_one(DeploymentRow, made.deployment.id)
-        row.secrets = KEYRING.encrypt_json(hidden, secrets_context(row.id))
-    return await kit.accepted(made)
+    """An accepted execution of one that does."""
+    return await kit.accepted(await deployed_with(kit, ONE, connection_id, **held))
 
 
 def call(row: ExecutionRow, server: OAuthServer, **given: Any) -> RunStepInput:

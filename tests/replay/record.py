@@ -9,19 +9,19 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.handover import handover_of
 from activities.log_streams import LogStreamActivities
 from activities.schedules import schedule_id
+from activities.waiting import tell_waiting
+from domain.connections import ConnectionStatus
 from domain.definitions.model import Concurrency
-from domain.executions import RetryRule, Status, retry_rule
+from domain.executions import WAITING_CONNECTION, Status
 from domain.instants import utc_text
 from domain.messages import (
     DELETE_CUSTOMER_WORKFLOW,
@@ -49,18 +49,20 @@ from domain.messages import (
     UpgradeInput,
     queue_workflow_id,
 )
+from domain.oauth import Token
 from domain.queues import settings_of
 from domain.sweeps import DeliverInput, WatchInput
 from domain.upgrades import Wish
 from runtime.clock import utcnow
 from runtime.ids import new_id
+from store.connections import Connections
 from store.engine import Database
-from store.executions import Executions
 from store.instance_flows import InstanceFlows
 from store.migrate import upgrade
 from store.queues import QueueOf
 from store.tables import ExecutionRow
 from tests.activities.bulk import Bulk
+from tests.activities.connecting import a_connection, deployed_with
 from tests.activities.fleet import fleet
 from tests.activities.kit import Kit, definition, working
 from tests.activities.streaming import line, streaming, write
@@ -70,59 +72,24 @@ from tests.factories import Deployed, delivery, saved
 from tests.fakes import ScriptedHttp, response
 from tests.fixtures.temporal import KEYRING, eventually, plain_client, running_server
 from tests.replay.portable import portable
+from tests.replay.recorder import (
+    GET,
+    LOOP,
+    OAUTH,
+    ORDER,
+    POST,
+    SAY,
+    STOP,
+    Handle,
+    Recorder,
+    canceled,
+    ended,
+    run,
+)
 from workflows.log_streams import LogStreamWorkflow
 
 HISTORIES = Path(__file__).parent / "histories"
 LARGEST = 60 * 1024
-
-Handle = WorkflowHandle[Any, Any]
-
-GET = {"key": "get", "action": "http.get", "inputs": {"url": "https://shop.example.com/orders/7"}}
-POST = GET | {"key": "ship", "action": "http.post"}
-SAY = {"key": "say", "action": "log.write", "inputs": {"message": "Order {{ steps.get.body.id }}"}}
-ENOUGH = {"greater_than": ["{{ loop.index }}", 1]}
-BIG = {"greater_than": ["{{ loop.index }}", 0]}
-LOOP = {
-    "key": "lines",
-    "loop": {"over": "{{ steps.get.body.lines }}"},
-    "steps": [
-        {
-            "key": "size",
-            "branch": [
-                {"name": "Enough", "when": ENOUGH, "steps": [{"key": "out", "break": True}]},
-                {"name": "Big", "when": BIG, "steps": [POST]},
-                {"name": "Else", "else": True, "steps": [SAY | {"key": "note"}]},
-            ],
-        },
-    ],
-}
-STOP = {"key": "answer", "stop": {"status": 200, "body": "{{ steps.lines }}"}}
-ORDER = response(200, '{"id": 7, "lines": ["a", "b", "c"]}', content_type="application/json")
-
-
-@dataclass
-class Recorder:
-    kit: Kit
-
-    async def start(self, *steps: dict[str, Any], **of_flow: Any) -> Handle:
-        made = await self.kit.made(definition({"steps": list(steps), **of_flow}))
-        return await self.start_of(made)
-
-    async def start_of(self, made: Deployed) -> Handle:
-        deployment = await self.kit.deployments.get(made.deployment.id)
-        rule: RetryRule = retry_rule(deployment.definition.flow(made.flow.key).retry)
-        row = await self.kit.accepted(made, retry=asdict(rule), max_attempts=rule.max_attempts)
-        async with self.kit.database.snapshot() as session:
-            view = await Executions(session).view(row.id)
-        assert view is not None
-        await self.kit.starter.start(handover_of(view), delivery=True)
-        return self.kit.temporal.get_workflow_handle(row.id)
-
-    async def until(self, handle: Handle, status: Status) -> None:
-        async def look() -> bool:
-            return (await self.kit.execution(handle.id)).status == status
-
-        await eventually(look, 30)
 
 
 async def simple(recorder: Recorder) -> Handle:
@@ -379,6 +346,22 @@ async def parked(recorder: Recorder) -> Handle:
     return recorder.kit.temporal.get_workflow_handle(first.id)
 
 
+async def waiting_for_a_connection(recorder: Recorder) -> Handle:
+    """A step whose connection must be authorised again, and is."""
+    database, wanted = recorder.kit.database, {"steps": [GET | {"connection": "shop"}, SAY]}
+    shop = await a_connection(database, OAUTH, Token("token"), status=ConnectionStatus.NEEDS_REAUTH)
+    handle = await recorder.start_of(await deployed_with(recorder.kit, definition(wanted), shop.id))
+
+    async def waits() -> bool:
+        return (await recorder.kit.execution(handle.id)).reason == WAITING_CONNECTION
+
+    await eventually(waits, 30)
+    async with database.transaction() as session:
+        await Connections(session).change(shop.id, shop.token_version, status=ConnectionStatus.ACTIVE)
+    assert await tell_waiting(recorder.kit.temporal, database, 9) == 1
+    return await ended(handle)
+
+
 async def log_stream(recorder: Recorder) -> Handle:
     """A failure, whose pause is cut short; then what is sent; then somebody disables it."""
     kit, queue = recorder.kit, new_id("queue")
@@ -428,31 +411,10 @@ _B = (failed, attempt_failed, attempt_repeated, canceled_in_the_back_off, cancel
 _C = (sleep, flow_timeout, stop_failed, schedule, deploy, deploy_flows, deploy_rejected, drain)
 _D = (retention, usage, reconcile, delete, delete_customer, rotate_keys, upgrade_in_rings)
 _E = (upgrade_rolled_back, upgrade_paused, replay_many, replay_stopped, queue)
-_F = (queue_gives_a_turn, parked, log_stream, watch, deliver, upkeep)
+_F = (queue_gives_a_turn, parked, waiting_for_a_connection, log_stream, watch, deliver, upkeep)
 SHAPES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
     shape.__name__: shape for shape in (*_A, *_B, *_C, *_D, *_E, *_F)
 }
-
-
-async def run(recorder: Recorder, workflow: str, *arguments: Any, task_queue: str = "") -> Handle:
-    """On the kit's task queue, unless another one is named."""
-    kit = recorder.kit
-    queue = task_queue or kit.task_queue
-    return await ended(await kit.temporal.start_workflow(workflow, args=arguments, id=new_id("job"), task_queue=queue))
-
-
-async def ended(handle: Handle) -> Handle:
-    """However it ends."""
-    try:
-        await asyncio.wait_for(handle.result(), 60)
-    except WorkflowFailureError:
-        return handle
-    return handle
-
-
-async def canceled(handle: Handle) -> Handle:
-    await handle.cancel()
-    return await ended(handle)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from bench.lists import CALLS, client_of, far, fill, timed
+from bench.lists import CALLS, EXPLAINED, client_of, far, fill, timed
 from deploy.cluster.postgres import PostgresServer
 from domain.ids import first_id
 from runtime.devserver import free_port
@@ -29,11 +29,6 @@ OPEN = 500  # the latest ones
 BUSY = 7  # an instance that has a tenth of all
 RESOLVED_OF_FAILED = 5  # every fifth
 DATABASE = "flowgraft"
-EXPLAINED = {
-    "session_preload_libraries": "auto_explain",
-    "auto_explain.log_min_duration": "0",
-    "auto_explain.log_analyze": "on",
-}
 NARROW = "&started_after=2026-03-05T10:00:00Z&started_before=2026-03-05T10:10:00Z"
 WIDE = "&started_after=2026-03-03T00:00:00Z&started_before=2026-03-10T00:00:00Z"
 LATER = "all, page 21"

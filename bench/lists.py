@@ -50,6 +50,11 @@ DEFINITION: dict[str, Any] = {
     "name": "Orders",
     "flows": [{"key": "hello", "trigger": {"type": "webhook"}, "steps": []}],
 }
+EXPLAINED = {
+    "session_preload_libraries": "auto_explain",
+    "auto_explain.log_min_duration": "0",
+    "auto_explain.log_analyze": "on",
+}
 LATER = "by name, page 21"
 LISTS = {
     "newest first": "",
@@ -76,13 +81,17 @@ LISTS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description="Lists of many instances on PostgreSQL.")
     parser.add_argument("--count", type=int, default=100_000)
-    count = parser.parse_args().count
+    parser.add_argument("--plans", action="store_true", help="say how PostgreSQL goes about each")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="flowgraft-lists-") as name:
         directory = Path(name)
         directory.chmod(0o755)  # PostgreSQL may run under another account
-        server = PostgresServer(directory / "postgres", free_port(), {"max_connections": "100"}, "flowgraft").start()
+        settings = {"max_connections": "100"} | (EXPLAINED if options.plans else {})
+        server = PostgresServer(directory / "postgres", free_port(), settings, "flowgraft").start()
         try:
-            print(measured(server, count))  # noqa: T201 — the table is the output
+            print(measured(server, options.count))  # noqa: T201 — the table is the output
+            if options.plans:
+                print(server.log_file.read_text())  # noqa: T201
         finally:
             server.stop()
 

@@ -15,6 +15,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.alerting import Alerting
+from activities.calls import CallActivities
 from activities.connections import LiveConnections
 from activities.context import LogContext
 from activities.deletion import DeletionActivities
@@ -175,6 +176,7 @@ def build_worker(settings: Settings, client: Client, database: Database, keyring
     upgrades = UpgradeActivities(database, vault)
     drains = DrainActivities(database, starter)
     queues = QueueActivities(database, starter)
+    calls = CallActivities(database, keyring, deployments, payloads, starter)
     return Worker(
         client,
         task_queue=queue,
@@ -191,6 +193,8 @@ def build_worker(settings: Settings, client: Client, database: Database, keyring
             drains.release_held,
             queues.next_in_queue,
             WaitActivities(database).wait_for_connection,
+            calls.call_flow,
+            calls.look_at_called,
             *deletion.all(),
             rotation.plan_rotation,
             rotation.rotate_batch,

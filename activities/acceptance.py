@@ -11,7 +11,7 @@ from activities.keeping import Keeping
 from activities.outbox import announce_execution
 from activities.payloads import Payload, Payloads
 from domain.errors import Unavailable
-from domain.executions import Status, retry_rule
+from domain.executions import Status, TriggerKind, retry_rule
 from domain.pausing import HELD
 from domain.queues import QUEUE_FULL, QUEUED_BEHIND, QueueRule, settings_of
 from runtime.clock import utcnow
@@ -40,6 +40,10 @@ class Request:
     unique_key: str | None = None
     queue_key: str = ""  # of a flow with a queue: what it keeps order with, hashed
     tags: dict[str, str] = field(default_factory=dict)
+    invoked_by: ExecutionRow | None = None  # its caller
+    invoked_path: str | None = None
+    call_depth: int = 0
+    is_awaited: bool = False
     hold: bool = False  # until the instance's pause has ended and what came before has started
 
 
@@ -110,7 +114,7 @@ def _row(request: Request, now: datetime) -> ExecutionRow:
         status=Status.QUEUED,
         reason=HELD if request.hold else QUEUED_BEHIND if queued else None,
         held=request.instance.hold_number if request.hold else None,
-        trigger=request.flow.trigger,
+        trigger=TriggerKind.FLOW if request.invoked_by else request.flow.trigger,
         is_test=request.is_test,
         replay_of=request.replay_of,
         root_id=(request.payload_of.root_id or request.payload_of.id) if request.payload_of else None,
@@ -118,6 +122,10 @@ def _row(request: Request, now: datetime) -> ExecutionRow:
         dedupe_key=request.dedupe_key,
         unique_key=request.unique_key,
         queue_key=request.queue_key if queued else None,
+        invoked_by=request.invoked_by.id if request.invoked_by else None,
+        invoked_path=request.invoked_path,
+        call_depth=request.call_depth,
+        is_awaited=request.is_awaited,
         max_attempts=rule.max_attempts,
         retry=asdict(rule),
         queued_at=now,

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.contextvars import bind_contextvars
 from temporalio import activity
@@ -40,6 +41,8 @@ from store.steps import Steps
 from store.tables import ExecutionRow, InstanceRow
 
 CHECK_INTERVAL = timedelta(seconds=20)  # how soon upkeep compares an open execution with Temporal
+
+log = structlog.get_logger()
 
 
 class ExecutionActivities:
@@ -85,12 +88,14 @@ class ExecutionActivities:
         tally = Tally()
         try:
             async with self._database.transaction() as session:
-                queue = await self._close(session, message, tally)
+                row = await self._close(session, message, tally)
         except FlowgraftError as error:
             raise translate(error) from error
         tally.count()
-        if queue is not None:
-            await self._slot_free(queue)
+        if row is not None and row.queue_key is not None:
+            await self._slot_free(QueueOf(row.instance_flow_id, row.instance_id, row.customer_id))
+        if row is not None and row.is_awaited and message.status in TERMINAL:
+            await self._tell_caller(row)
 
     async def _open(self, session: AsyncSession, message: OpenInput, tally: Tally) -> Opened:
         executions = Executions(session)
@@ -151,6 +156,16 @@ class ExecutionActivities:
         if self._starter is not None:
             await slot_free(self._database, self._starter, queue)
 
+    async def _tell_caller(self, row: Moved) -> None:
+        async with self._database.snapshot() as session:
+            caller = await Executions(session).workflow_of(row.invoked_by or "")
+        if self._starter is None or caller is None:
+            return
+        try:
+            await self._starter.tell_caller(caller, row.id)
+        except Exception as error:
+            log.warning("caller_not_told", error=type(error).__name__, detail=str(error)[:500])  # it looks by itself
+
     async def _flow_urls(self, session: AsyncSession, instance_id: str) -> dict[str, Any]:
         instance = await session.get_one(InstanceRow, instance_id)
         flows = await InstanceFlows(session).of_instance(instance.id)
@@ -201,8 +216,8 @@ class ExecutionActivities:
             if key in used
         }
 
-    async def _close(self, session: AsyncSession, message: CloseInput, tally: Tally) -> QueueOf | None:
-        """The queue in which a slot may be free now."""
+    async def _close(self, session: AsyncSession, message: CloseInput, tally: Tally) -> Moved | None:
+        """None: it had ended already."""
         row = await Executions(session).move(
             message.execution_id, message.attempt, self._closing_values(message, utcnow())
         )
@@ -225,7 +240,7 @@ class ExecutionActivities:
                 await Lineage(session).note_success(row.root_id, row.id, utcnow())
             tally.finished(await self._names.of(session, row.instance_flow_id), row, status)
             await self._keeping.end(session, row.instance_id, row.id, utcnow())
-        return None if row.queue_key is None else QueueOf(row.instance_flow_id, row.instance_id, row.customer_id)
+        return row
 
     async def _settled(self, session: AsyncSession, row: Moved, status: Status) -> Status:
         """A failed attempt is not repeated once a newer delivery about the same thing has come in."""

@@ -20,6 +20,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from domain.executions import MAX_DELAY, MIN_DELAY, RetryRule
 from domain.jsontext import dumps
 from domain.messages import (
+    CALLED_SIGNAL,
     DELIVERY_SIGNAL,
     EXECUTION_WORKFLOW,
     QUEUE_SIGNAL,
@@ -122,6 +123,10 @@ class Starter:
             )
         except WorkflowAlreadyStartedError:
             return
+
+    async def tell_caller(self, workflow_id: str, execution_id: str) -> None:
+        """What it waits for has ended; it looks by itself now and then, so this may be lost."""
+        await self._client.get_workflow_handle(workflow_id).signal(CALLED_SIGNAL, execution_id)
 
     async def nudge(self, of: QueueOf) -> None:
         """The flow's queue looks into the ledger. Signals carry nothing: a lost one is made up for by the next."""

@@ -32,6 +32,7 @@ REPLAY_SIGNAL = "look"
 QUEUE_SIGNAL = "look"
 TURN_SIGNAL = "turn"
 CONNECTION_SIGNAL = "connection"
+CALLED_SIGNAL = "called"
 LOG_STREAM_SIGNAL = "look"
 UPKEEP_SCHEDULE = "flowgraft-upkeep"
 WATCH_SCHEDULE = "flowgraft-watch"
@@ -172,6 +173,37 @@ class WaitInput:
     connection_id: str
     probe: bool = False  # the wait has been long: where a try may tell, it is worth one
     over: bool = False  # it goes on without the connection
+
+
+@dataclass
+class CallInput:
+    """A step that calls another flow of its instance."""
+
+    execution_id: str
+    attempt: int
+    path: str
+    flow: str  # the key of the called one
+    inputs: dict[str, Any] = field(default_factory=dict)
+    waits: bool = True
+    resume_from: str | None = None
+
+
+@dataclass
+class Called:
+    """`kept`: a replay from the failed step takes over what the original's step came to, `value`."""
+
+    execution_id: str = ""
+    kept: bool = False
+    value: Any = None
+
+
+@dataclass
+class CallSight:
+    """How a called execution is. `value` is what its flow came to, `failure` why it did not."""
+
+    ended: bool
+    value: Any = None
+    failure: Failure | None = None
 
 
 @dataclass

@@ -96,6 +96,8 @@ class Moved(NamedTuple):
     unique_key: str | None
     queue_key: str | None
     root_id: str | None
+    invoked_by: str | None
+    is_awaited: bool
 
 
 CLOCKS_DIFFER = timedelta(minutes=5)  # at most, between who accepts an execution and who begins or ends it
@@ -115,6 +117,7 @@ class Standing(NamedTuple):
 UNRESOLVED: ColumnElement[bool] = literal_column(
     "executions.status = 'failed' AND executions.replay_of IS NULL AND executions.resolved_at IS NULL"
 )
+INVOKED: ColumnElement[bool] = literal_column("executions.invoked_by IS NOT NULL")
 TABLE = table_of(ExecutionRow)
 INSERT, INSERT_PAYLOAD = insert(TABLE), insert(table_of(PayloadRow))
 OPENING = (
@@ -278,6 +281,14 @@ class Executions:
         columns = (ExecutionRow.id, ExecutionRow.status, ExecutionRow.ended_at, ExecutionRow.check_after)
         rows = await self.session.execute(select(*columns).where(ExecutionRow.id.in_(execution_ids)))
         return {row.id: Standing(*row) for row in rows}
+
+    async def invoked(self, execution_id: str) -> Sequence[ExecutionRow]:
+        """What it has called, in that order."""
+        query = select(ExecutionRow).where(ExecutionRow.invoked_by == execution_id, INVOKED)
+        return (await self.session.scalars(query.order_by(ExecutionRow.id))).all()
+
+    async def workflow_of(self, execution_id: str) -> str | None:
+        return await self.session.scalar(select(ExecutionRow.workflow_id).where(ExecutionRow.id == execution_id))
 
     async def replays(self, execution_id: str) -> Sequence[ExecutionRow]:
         rows = await self.session.scalars(

@@ -41,6 +41,10 @@ class Record:
     branch: str | None = None
     error: dict[str, Any] | None = None
 
+    @property
+    def is_stop(self) -> bool:
+        return (self.component, self.action) == ("flow", "stop")
+
 
 COLUMNS = tuple(Record.__slots__)
 

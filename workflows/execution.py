@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.durations import parse_duration
     from domain.executions import Status, scheduled_execution_id
     from domain.messages import (
+        CALLED_SIGNAL,
         CONNECTION_SIGNAL,
         DELIVERY_SIGNAL,
         EXECUTION_WORKFLOW,
@@ -25,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         OpenInput,
     )
     from workflows import failures, policies
+    from workflows.calling import Calling
     from workflows.failures import AttemptFailed
     from workflows.interpreter import Interpreter
     from workflows.waiting import Waiting
@@ -42,6 +44,7 @@ class ExecutionWorkflow:
         self._interpreter: Interpreter | None = None
         self._turn = False
         self._waiting = Waiting()
+        self._calling = Calling()
 
     @workflow.signal(name=TURN_SIGNAL)
     def turn(self) -> None:
@@ -52,6 +55,11 @@ class ExecutionWorkflow:
     def connection(self) -> None:
         """The connection that it waits for works again."""
         self._waiting.tell()
+
+    @workflow.signal(name=CALLED_SIGNAL)
+    def called(self, execution_id: str) -> None:
+        """An execution that it has called has ended."""
+        self._calling.tell(execution_id)
 
     @workflow.signal(name=DELIVERY_SIGNAL)
     def delivery(self, execution_id: str) -> None:
@@ -83,7 +91,13 @@ class ExecutionWorkflow:
         attempt.deployment_id = opened.deployment_id
         flow = Flow.model_validate(opened.flow)
         self._interpreter = Interpreter(
-            attempt.execution_id, attempt.number, opened, flow, trigger or opened.trigger or {}, self._waiting
+            attempt.execution_id,
+            attempt.number,
+            opened,
+            flow,
+            trigger or opened.trigger or {},
+            self._waiting,
+            self._calling,
         )
         try:
             async with asyncio.timeout(parse_duration(flow.timeout) / timedelta(seconds=1)) as self._waiting.timeout:

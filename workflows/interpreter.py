@@ -17,9 +17,19 @@ with workflow.unsafe.imports_passed_through():
     from domain.durations import parse_duration
     from domain.errors import StepFailed
     from domain.executions import StepStatus, step_path
-    from domain.messages import ActionHint, Failure, Opened, RunStepInput, RunStepResult, StepRecord, WaitInput
+    from domain.messages import (
+        ActionHint,
+        CallInput,
+        Failure,
+        Opened,
+        RunStepInput,
+        RunStepResult,
+        StepRecord,
+        WaitInput,
+    )
     from domain.values import EvaluationTooLarge, HeaderMap, evaluate
     from workflows import failures, policies
+    from workflows.calling import Calling
     from workflows.calls import Calls
     from workflows.failures import AttemptFailed
     from workflows.waiting import Waiting
@@ -54,6 +64,7 @@ class Interpreter:
     flow: Flow
     trigger: dict[str, Any]
     waiting: Waiting = field(default_factory=Waiting)
+    calling: Calling = field(default_factory=Calling)
     steps: dict[str, Any] = field(default_factory=dict)
     records: list[StepRecord] = field(default_factory=list)
     position: int = 0
@@ -101,6 +112,8 @@ class Interpreter:
                 return await self.run_sleep(step, path, place)
             case "stop":
                 return self.run_stop(step, path, place)
+            case "call":
+                return await self.run_call(step, path, place)
             case "break":
                 with self.recorded(step, path, place):
                     raise Broken
@@ -116,9 +129,7 @@ class Interpreter:
             message = self.message(step, path, place, policy, hint)
             return await self.execute_waiting(message, hint)
         except AttemptFailed as error:
-            if policy.then == "continue" and error.failure.code != "too_many_steps":
-                return {"error": {"code": error.failure.code, "message": error.failure.message}}
-            raise
+            return self.continued(step, error)
 
     def message(self, step: Step, path: str, place: Place, policy: OnError, hint: ActionHint) -> RunStepInput:
         position, started = self.position, workflow.now()
@@ -252,6 +263,26 @@ class Interpreter:
         if len(over) > MAX_LOOP:
             raise StepFailed(f"A loop runs at most {MAX_LOOP} times", code="too_many_items", permanent=True)
         return over
+
+    async def run_call(self, step: Step, path: str, place: Place) -> Any:
+        assert step.call is not None
+        try:
+            with self.recorded(step, path, place) as record:
+                inputs = evaluate(step.call.inputs, self.roots_at(place))
+                record.inputs = {"flow": step.call.flow, "inputs": inputs}
+                called = CallInput(self.execution_id, self.attempt, path, step.call.flow, inputs, step.call.wait)
+                called.resume_from = self.opened.resume_from
+                record.output = value = await self.calling.call(called)
+                return value
+        except AttemptFailed as error:
+            return self.continued(step, error)
+
+    def continued(self, step: Step, error: AttemptFailed) -> dict[str, Any]:
+        """The value of a step that has failed and lets the flow go on. Raises the failure of another one."""
+        policy = step.on_error or OnError()
+        if policy.then != "continue" or error.failure.code == "too_many_steps":
+            raise error
+        return {"error": {"code": error.failure.code, "message": error.failure.message}}
 
     async def run_sleep(self, step: Step, path: str, place: Place) -> None:
         with self.recorded(step, path, place) as record:

@@ -87,6 +87,11 @@ def between_looks(looks: int) -> timedelta:
     return min(FIRST_LOOK * 1.5 ** min(looks, 20), LONGEST_LOOK)
 
 
+def between_looks_at_called(looks: int) -> timedelta:
+    """A called execution tells of its end by a signal; one that could not is found by looking."""
+    return min(timedelta(seconds=2) * 1.5 ** min(looks, 20), timedelta(minutes=1))
+
+
 def look_every(watch_seconds: float) -> timedelta:
     """How often the executions of upgraded instances are counted."""
     return timedelta(seconds=min(max(watch_seconds / 60, 0.5), 60.0))

@@ -71,7 +71,7 @@ async def get(execution_id: str, session: Session, resources: ResourcesDep, tag:
         expiries[execution_id],
         replays=[ExecutionLink.of(row) for row in await Executions(session).replays(execution_id)],
         supersedes=list(await Retries(session).superseded_by(execution_id)),
-        invoked=[],
+        invoked=[ExecutionLink.of(row) for row in await Executions(session).invoked(execution_id)],
         step_values_removed_at=view.row.step_values_removed_at,
         steps=await service.steps(session, resources.keyring, execution_id),
     )

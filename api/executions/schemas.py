@@ -164,7 +164,7 @@ class ExecutionRead(BaseModel):
             replay_of=row.replay_of,
             resolved_by=row.resolved_by,
             superseded_by=row.superseded_by,
-            invoked_by=None,
+            invoked_by=row.invoked_by,
             tags=row.tags,
             temporal=TemporalRead(
                 workflow_id=row.workflow_id, run_id=row.run_id, url=link.url if link is not None else None

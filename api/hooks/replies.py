@@ -49,7 +49,7 @@ class Replies:
             return {}
         context = value_context(last.execution_id, last.attempt, last.path, "output")
         value = self._resources.keyring.decrypt_json(last.output, context)
-        return (value or {}) if (last.component, last.action) == ("flow", "stop") else {"body": value}
+        return (value or {}) if last.is_stop else {"body": value}
 
     def _response(self, request: Request, row: ExecutionRow, told: Mapping[str, object] | None) -> Response:
         if told is None:

@@ -1,6 +1,6 @@
 """Accepting a delivery: token → flow, who may call it, is it the same as an earlier one, then one transaction."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +11,16 @@ from structlog.contextvars import bind_contextvars
 from activities.acceptance import Request, accept
 from activities.handover import Handover
 from activities.holding import ensure_accepting
+from activities.keys import queue_key, unique_key
 from api.hooks.inbound import Delivery, Inbound
 from api.hooks.refusals import Refusals, log_line
 from api.hooks.security import admitted
 from api.hooks.targets import Concerned, Finder, Target
 from api.hooks.tokens import Tokens
 from api.resources import Resources
-from domain.definitions.model import Flow
 from domain.deliveries import DEDUPE_WINDOW, dedupe_value
 from domain.errors import Conflict, FlowgraftError, MethodNotAllowed, TooLarge
-from domain.tags import evaluate_tags, evaluate_text
+from domain.tags import evaluate_tags
 from runtime.clock import utcnow
 from store.executions import Executions
 from store.logs import Logs
@@ -113,6 +113,7 @@ class Hooks:
             "customer": {"id": customer.id, "external_id": customer.external_id, "name": customer.name},
             "instance": {"id": instance.id, "name": instance.name},
         }
+        flow = deployment.definition.flow(target.flow.key)
         request = Request(
             target.flow,
             instance,
@@ -120,26 +121,14 @@ class Hooks:
             deployment,
             payload=inbound.payload,
             dedupe_key=key,
-            unique_key=self._unique_key(deployment.definition.flow(target.flow.key), roots),
-            queue_key=self._queue_key(deployment.definition.flow(target.flow.key), roots),
+            unique_key=unique_key(self._resources.keyring, flow, roots),
+            queue_key=queue_key(self._resources.keyring, flow, roots),
             tags=evaluate_tags(target.trigger.tags, roots),
             hold=hold,
         )
         handover = await accept(session, self._resources.payloads, request)
         receipt = Receipt(handover.execution_id, False, synchronous, waits=not hold)
         return receipt, None if hold else handover
-
-    def _unique_key(self, flow: Flow, roots: Mapping[str, Any]) -> str | None:
-        """What tells the deliveries about one thing, of which only the newest is tried again."""
-        template = flow.retry.unique_by if flow.retry else None
-        value = evaluate_text(template, roots) if template else ""
-        return self._resources.keyring.keyed_hash(f"unique/{value}") if value else None
-
-    def _queue_key(self, flow: Flow, roots: Mapping[str, Any]) -> str:
-        """What tells the deliveries that keep their order; all of a flow do where there is no key."""
-        template = flow.concurrency.key if flow.concurrency else None
-        value = evaluate_text(template, roots) if template else ""
-        return self._resources.keyring.keyed_hash(f"queue/{value}") if value else ""
 
     async def _first(self, session: AsyncSession, flow_id: str, key: str) -> ExecutionRow | None:
         """The execution that holds the key, while its window lasts."""

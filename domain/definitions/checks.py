@@ -11,7 +11,7 @@ from domain.definitions.scope import Known
 
 def check_definition(definition: Definition, catalog: Catalog, report: Report) -> None:
     check_endpoint(definition, report)
-    known = Known(definition.fields(), {flow.key: None for flow in definition.flows}, report)
+    known = Known(definition.fields(), {flow.key: flow.trigger.type for flow in definition.flows}, report)
     check_pages(definition.config, known, catalog)
     if not definition.flows:
         report.add(("flows",), "no_flow", "a definition needs at least one flow")

@@ -26,7 +26,7 @@ _OF_QUEUES = {
     "on_failure": _QUEUED,
 }
 
-_NOT_BUILT_TRIGGERS = {"flow", "poll"}
+_NOT_BUILT_TRIGGERS = {"poll"}
 
 
 def check_flow(flow: Flow, at: Location, known: Known, catalog: Catalog) -> None:
@@ -108,8 +108,8 @@ def _check_retry(retry: Retry, trigger: str, at: Location, known: Known) -> None
 
 def _check_concurrency(concurrency: Concurrency, trigger: str, at: Location, known: Known) -> None:
     report, mode = known.report, concurrency.mode
-    if mode != "parallel" and trigger != "webhook":
-        report.add((*at, "mode"), "invalid_value", f"{mode} goes with webhook triggers")
+    if mode != "parallel" and trigger not in ("webhook", "flow"):
+        report.add((*at, "mode"), "invalid_value", f"{mode} goes with webhook and flow triggers")
     if mode == "throttled" and concurrency.limit is None:
         report.add(at, "invalid_value", "a throttled flow has a limit: how many run at once")
     for name, modes in _OF_QUEUES.items():

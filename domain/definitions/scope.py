@@ -30,7 +30,7 @@ class Known:
     """What the whole definition offers to every expression."""
 
     fields: Mapping[str, ConfigField]
-    flows: Collection[str]
+    flows: Mapping[str, str]  # by key what triggers it
     report: Report
 
 

@@ -8,7 +8,7 @@ from domain.catalog import Catalog
 from domain.conditions import check_condition
 from domain.definitions.actions import ActionChecks
 from domain.definitions.limits import check_duration
-from domain.definitions.model import Case, Loop, Step, Stop
+from domain.definitions.model import Call, Case, Loop, Step, Stop
 from domain.definitions.scope import ITEM_ROOTS, STEP_ROOTS, Enclosing, Scope
 from domain.replies import is_of_a_flow
 from domain.values import Location, is_expression
@@ -17,8 +17,10 @@ LONGEST_TIMEOUT = timedelta(hours=24)
 LONGEST_DELAY = timedelta(hours=1)
 
 _KINDS = ("action", "branch", "loop", "stop", "break", "sleep", "wait", "call")
-_NOT_BUILT_KINDS = {"wait", "call"}
-_ONLY_ACTIONS = ("connection", "inputs", "on_error", "timeout")
+_NOT_BUILT_KINDS = {"wait"}
+_ONLY_ACTIONS = ("connection", "inputs", "timeout")
+_MAY_FAIL = ("action", "call")
+_CALLED_BY = ("flow", "webhook")
 
 
 class StepChecks:
@@ -48,6 +50,8 @@ class StepChecks:
                 self.report.add((*at, kind), "not_supported_yet", f"{kind} steps are not built yet", key=True)
         if step.action is not None:
             self._check_action(step, step.action, at)
+        if step.call:
+            self._check_call(step.call, (*at, "call"))
         if step.stop:
             self._check_stop(step.stop, (*at, "stop"))
         if step.break_ and not self.scope.in_loop:
@@ -65,6 +69,10 @@ class StepChecks:
         for name in _ONLY_ACTIONS:
             if name in step.model_fields_set and kinds and "action" not in kinds:
                 self.report.add((*at, name), "invalid_value", f"{name} goes with action only", key=True)
+        if step.on_error and not set(_MAY_FAIL) & set(kinds):
+            self.report.add((*at, "on_error"), "invalid_value", "on_error goes with action and call only", key=True)
+        elif step.on_error and step.on_error.retries and "action" not in kinds:
+            self.report.add((*at, "on_error", "retries"), "invalid_value", "only actions are retried")
         if step.steps is not None and step.loop is None:
             self.report.add((*at, "steps"), "invalid_value", "steps goes with loop only", key=True)
         if step.steps is None and step.loop is not None:
@@ -85,6 +93,16 @@ class StepChecks:
             check_duration(step.timeout, (*at, "timeout"), self.report, longest=LONGEST_TIMEOUT)
         if step.on_error:
             check_duration(step.on_error.delay, (*at, "on_error", "delay"), self.report, LONGEST_DELAY, zero=True)
+
+    def _check_call(self, call: Call, at: Location) -> None:
+        trigger = self.scope.known.flows.get(call.flow)
+        if trigger is None:
+            hint = self.report.did_you_mean(call.flow, self.scope.known.flows)
+            self.report.add((*at, "flow"), "unknown_flow", f"there is no flow {call.flow}{hint}")
+        elif trigger not in _CALLED_BY:
+            detail = f"a {trigger} flow is not called: its trigger is flow or webhook"
+            self.report.add((*at, "flow"), "invalid_value", detail)
+        self.scope.check(call.inputs, (*at, "inputs"))
 
     def _check_condition(self, condition: Any, at: Location, roots: frozenset[str] = STEP_ROOTS) -> None:
         for location, detail in check_condition(condition):

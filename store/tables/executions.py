@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.tables.base import Base, Stamped, partial_index
@@ -39,6 +39,8 @@ class ExecutionRow(Stamped, Base):
             "id",
             where="queue_key IS NOT NULL AND handed_over_at IS NULL AND held IS NULL AND status = 'queued'",
         ),
+        # What an execution has called.
+        partial_index("ix_executions_invoked_by", "invoked_by", "id", where="invoked_by IS NOT NULL"),
         # What waits for a connection, in its order.
         partial_index(
             "ix_executions_waiting_connection",
@@ -92,6 +94,10 @@ class ExecutionRow(Stamped, Base):
     dedupe_key: Mapped[str | None]
     unique_key: Mapped[str | None]  # keyed hash of the retry's `unique_by`
     queue_key: Mapped[str | None]  # of a flow with a queue: keyed hash of what it keeps order with, or empty
+    invoked_by: Mapped[str | None]  # the execution that has called it
+    invoked_path: Mapped[str | None]  # by which of its steps
+    call_depth: Mapped[int] = mapped_column(default=0, server_default="0")  # how many calls deep
+    is_awaited: Mapped[bool] = mapped_column(default=False, server_default=false())  # its caller waits for its end
     waiting_connection_id: Mapped[str | None]  # it goes on once this connection works again
     superseded_by: Mapped[str | None]  # the newer execution that made its pending retry needless
     attempt: Mapped[int] = mapped_column(default=0)

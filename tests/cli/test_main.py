@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,16 @@ def test_process_prints_data_and_talk_apart(cli: Cli, shop: Shop) -> None:
 def test_process_that_follows_ends_on_ctrl_c(cli: Cli, shop: Shop) -> None:
     cli.executed(shop.flow("greet"))
     words = ["logs", "search", "hello", "--follow", "--no-header"]
-    with subprocess.Popen(command_line(*words), env=environment(cli), stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+    command, heard = command_line(*words), partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    # Who runs the tests in the background may have it ignored, in all that they start.
+    with subprocess.Popen(command, env=environment(cli), stdout=subprocess.PIPE, preexec_fn=heard) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 130
+        finally:
+            process.kill()
 
 
 def command_line(*words: str) -> list[str]:

@@ -68,7 +68,7 @@ from tests.activities.kit import Kit, definition, working
 from tests.activities.streaming import line, streaming, write
 from tests.activities.test_drains import draining, held
 from tests.activities.watchtower import Tower, watching
-from tests.factories import Deployed, delivery, saved
+from tests.factories import Deployed, delivery, instance_flow, saved
 from tests.fakes import ScriptedHttp, response
 from tests.fixtures.temporal import KEYRING, eventually, plain_client, running_server
 from tests.replay.portable import portable
@@ -346,6 +346,19 @@ async def parked(recorder: Recorder) -> Handle:
     return recorder.kit.temporal.get_workflow_handle(first.id)
 
 
+async def calls(recorder: Recorder) -> Handle:
+    """It waits for one flow, goes on when another has failed, and lets a third run by itself."""
+    ask = {"key": "ask", "call": {"flow": "other", "inputs": {"order": "{{ trigger.body }}"}}}
+    careless = {"key": "try", "call": {"flow": "failing"}, "on_error": {"then": "continue"}}
+    steps = [ask, careless, {"key": "tell", "call": {"flow": "other", "wait": False}}]
+    of = {"trigger": {"type": "flow"}}
+    failing = {"key": "failing", "steps": [{"key": "no", "stop": {"fail": "No"}}]} | of
+    made = await recorder.kit.made(definition({"steps": steps}, {"key": "other", "steps": [GET]} | of, failing))
+    flows = [instance_flow(made.instance, key, 1, trigger="flow") for key in ("other", "failing")]
+    await saved(recorder.kit.database, *flows)
+    return await ended(await recorder.start_of(made))
+
+
 async def waiting_for_a_connection(recorder: Recorder) -> Handle:
     """A step whose connection must be authorised again, and is."""
     database, wanted = recorder.kit.database, {"steps": [GET | {"connection": "shop"}, SAY]}
@@ -411,7 +424,7 @@ _B = (failed, attempt_failed, attempt_repeated, canceled_in_the_back_off, cancel
 _C = (sleep, flow_timeout, stop_failed, schedule, deploy, deploy_flows, deploy_rejected, drain)
 _D = (retention, usage, reconcile, delete, delete_customer, rotate_keys, upgrade_in_rings)
 _E = (upgrade_rolled_back, upgrade_paused, replay_many, replay_stopped, queue)
-_F = (queue_gives_a_turn, parked, waiting_for_a_connection, log_stream, watch, deliver, upkeep)
+_F = (queue_gives_a_turn, parked, waiting_for_a_connection, calls, log_stream, watch, deliver, upkeep)
 SHAPES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
     shape.__name__: shape for shape in (*_A, *_B, *_C, *_D, *_E, *_F)
 }

@@ -27,7 +27,7 @@ CRON = "trigger: {type: schedule, cron: 0 3 * * *}\n"
         ("trigger: {type: webhook, dedupe: {header: a, body: b}}", ["1:38 invalid_value trigger.dedupe"]),
         ("trigger: {type: webhook, dedupe: {header: ''}}", ["1:47 invalid_value trigger.dedupe.header"]),
         ("trigger: {type: webhook, dedupe: {body: '{{ x }}'}}", ["1:45 bad_expression trigger.dedupe.body"]),
-        ("trigger: {type: flow}", ["1:21 not_supported_yet trigger.type"]),
+        ("trigger: {type: flow}", []),
         ("trigger: {type: poll, every: 5m}", ["1:21 not_supported_yet trigger.type"]),
         (CRON, []),
         ("trigger: {type: schedule, cron: 0 3 * * *, time_zone: Europe/Berlin, overlap: allow}", []),

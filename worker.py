@@ -15,6 +15,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.alerting import Alerting
+from activities.callbacks import CallbackActivities
 from activities.calls import CallActivities
 from activities.connections import LiveConnections
 from activities.context import LogContext
@@ -193,6 +194,7 @@ def build_worker(settings: Settings, client: Client, database: Database, keyring
             drains.release_held,
             queues.next_in_queue,
             WaitActivities(database).wait_for_connection,
+            CallbackActivities(database, keyring).look_for_callback,
             calls.call_flow,
             calls.look_at_called,
             *deletion.all(),

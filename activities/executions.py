@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.contextvars import bind_contextvars
 from temporalio import activity
 
+from activities.callbacks import callbacks_of
 from activities.deployments import Deployment, Deployments
 from activities.endpoints import common, url_of
 from activities.errors import translate
@@ -25,7 +26,7 @@ from components.base import Registry
 from domain.definitions.model import Flow
 from domain.errors import FlowgraftError
 from domain.executions import TERMINAL, RetryRule, Status, TriggerKind, retry_rule
-from domain.messages import ActionHint, CloseInput, Opened, OpenInput
+from domain.messages import ActionHint, Callbacks, CloseInput, Opened, OpenInput
 from domain.queues import QUEUED_BEHIND
 from runtime.clock import utcnow
 from runtime.crypto import Keyring
@@ -127,8 +128,14 @@ class ExecutionActivities:
             resume_from=row.resume_from,
             local_first=self._local_first(deployment, key),
             instance_flow_id=row.instance_flow_id,
+            callbacks=self._callbacks(row, message, deployment.definition.flow(key)),
             waits=not row.is_test and deployment.definition.flow(key).waits_for_connections,
         )
+
+    def _callbacks(self, row: Opening, message: OpenInput, flow: Flow) -> Callbacks | None:
+        if not any(step.wait for step in flow.all_steps()):
+            return None
+        return callbacks_of(self._keyring, self._public_url, row.id, message.attempt)
 
     async def _park(self, executions: Executions, row: Opening, message: OpenInput) -> Opened:
         """Its retry is due, and it has given its slot away meanwhile: it waits again, at the place it always had."""

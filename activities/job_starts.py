@@ -7,6 +7,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from domain.bulk import ReplayInput, UpgradeInput
 from domain.messages import (
     DELETE_CUSTOMER_WORKFLOW,
     DELETE_WORKFLOW,
@@ -18,9 +19,7 @@ from domain.messages import (
     UPGRADE_WORKFLOW,
     DeleteInput,
     DrainInput,
-    ReplayInput,
     RotateInput,
-    UpgradeInput,
 )
 from runtime.clock import utcnow
 from runtime.temporal import INSTANCE_ID

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from activities import (
+    callbacks,
     configuration,
     connection_secrets,
     deployments,
@@ -19,6 +20,7 @@ from runtime import codec
 from store.sealed import Key, SealedColumn, of_instance, of_organization
 from store.tables import (
     BlobRow,
+    CallbackRow,
     ConfigDraftRow,
     ConfigValueRow,
     ConnectionRow,
@@ -99,6 +101,7 @@ def places(namespace: str) -> dict[str, Place]:
         _ring(PayloadRow, PayloadRow.body, lambda key: payloads.payload_context(key[0], "body")),
         _ring(StepRow, StepRow.inputs, lambda key: records.value_context(key[0], key[1], key[2], "inputs")),
         _ring(StepRow, StepRow.output, lambda key: records.value_context(key[0], key[1], key[2], "output")),
+        _ring(CallbackRow, CallbackRow.sealed, lambda key: callbacks.callback_context(*key)),
         _ring(BlobRow, BlobRow.data, lambda key: codec.blob_context(namespace, *key)),
     ]
     return {place.sealed.name: place for place in found}

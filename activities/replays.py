@@ -12,10 +12,11 @@ from activities.deployments import Deployment, Deployments
 from activities.handover import Handover, Starter
 from activities.outbox import note
 from activities.payloads import Payloads
+from domain.bulk import ReplayPlan, ReplayProgress, ReplayTurn
 from domain.deliveries import ensure_not_suspended
 from domain.errors import Conflict, NotFound, StepFailed, Unavailable
 from domain.executions import Status
-from domain.messages import Failure, JobEnd, ReplayPlan, ReplayProgress, ReplayTurn
+from domain.messages import Failure, JobEnd
 from domain.pausing import burst
 from domain.queues import QUEUE_FULL
 from domain.replays import ReplayStatus, SkipReason

@@ -15,18 +15,8 @@ from activities.deploys import deployment_id_of, sync_flows
 from activities.outbox import note
 from activities.vault import Vault
 from activities.versions import move_in_bulk
-from domain.messages import (
-    DeployInput,
-    Failure,
-    ItemClaim,
-    ItemOutcome,
-    JobEnd,
-    UpgradeItem,
-    UpgradePlan,
-    UpgradeRing,
-    UpgradeSight,
-    UpgradeStop,
-)
+from domain.bulk import ItemClaim, ItemOutcome, UpgradeItem, UpgradePlan, UpgradeRing, UpgradeSight, UpgradeStop
+from domain.messages import DeployInput, Failure, JobEnd
 from domain.upgrades import ItemStatus, SkipReason, Standing, Wish
 from runtime.clock import utcnow
 from runtime.ids import new_id

@@ -26,6 +26,7 @@ from api.flows.queues import router as flow_queues
 from api.flows.router import router as flows
 from api.flows.testing import router as flow_tests
 from api.gateway import Gateway
+from api.hooks.callbacks import router as callbacks
 from api.hooks.replies import Replies
 from api.hooks.router import router as hooks
 from api.hooks.service import Hooks
@@ -63,6 +64,7 @@ from runtime.settings import Settings, load_settings
 from runtime.version import version
 
 ROUTERS: tuple[APIRouter, ...] = (
+    callbacks,
     hooks,  # first, because routes are tried one after the other, and most requests are deliveries
     customers,
     integrations,

@@ -34,6 +34,10 @@ class Gateway(Protocol):
         """Ask the workflow to end; a pending retry ends at once. False when Temporal is away."""
         ...
 
+    async def tell_called_back(self, workflow_id: str, path: str) -> bool:
+        """Something came in for a step that waits. False when Temporal is away: the workflow looks by itself."""
+        ...
+
     async def ended(self, workflow_id: str, seconds: float) -> bool:
         """Wait until the execution's workflow has ended, at most so long. False: it has not, or Temporal is away."""
         ...

@@ -19,7 +19,7 @@ from activities.schedules import Schedules
 from activities.watching import tell_now
 from api.gateway import WorkflowLink
 from domain.errors import Conflict, Invalid, NotFound, Problem, Unavailable
-from domain.messages import DeployInput, DeployResult, deploy_workflow_id
+from domain.messages import CALLBACK_SIGNAL, DeployInput, DeployResult, deploy_workflow_id
 from runtime.settings import Settings
 from runtime.temporal import INSTANCE_ID, connect
 from store.engine import Database
@@ -70,6 +70,10 @@ class TemporalGateway:
         except Unavailable:
             return False
         return True
+
+    async def tell_called_back(self, workflow_id: str, path: str) -> bool:
+        handle = self._client.get_workflow_handle(workflow_id)
+        return await self._try(handle.signal(CALLBACK_SIGNAL, path))
 
     async def ended(self, workflow_id: str, seconds: float) -> bool:
         try:

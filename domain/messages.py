@@ -33,6 +33,7 @@ QUEUE_SIGNAL = "look"
 TURN_SIGNAL = "turn"
 CONNECTION_SIGNAL = "connection"
 CALLED_SIGNAL = "called"
+CALLBACK_SIGNAL = "callback"
 LOG_STREAM_SIGNAL = "look"
 UPKEEP_SCHEDULE = "flowgraft-upkeep"
 WATCH_SCHEDULE = "flowgraft-watch"
@@ -119,6 +120,14 @@ class ActionHint:
 
 
 @dataclass
+class Callbacks:
+    """What addresses for callbacks are made of."""
+
+    url: str
+    secret: str  # of this attempt
+
+
+@dataclass
 class Opened:
     """`proceed` false: the execution is closed already, skipped, or gone; the workflow ends at once."""
 
@@ -136,6 +145,7 @@ class Opened:
     instance_flow_id: str = ""
     parked: bool = False  # its next attempt waits for a slot of its queue, until the signal `turn`
     waits: bool = False  # for a connection that only a person can mend
+    callbacks: Callbacks | None = None  # of a flow that waits to be called back
 
 
 @dataclass
@@ -173,6 +183,23 @@ class WaitInput:
     connection_id: str
     probe: bool = False  # the wait has been long: where a try may tell, it is worth one
     over: bool = False  # it goes on without the connection
+
+
+@dataclass
+class CallbackInput:
+    """A step that waits to be called back. `over`: its time is up."""
+
+    execution_id: str
+    attempt: int
+    path: str
+    over: bool = False
+    resume_from: str | None = None
+
+
+@dataclass
+class CallbackSight:
+    arrived: bool
+    value: dict[str, Any] | None = None
 
 
 @dataclass
@@ -345,98 +372,6 @@ class JobEnd:
     failure: Failure | None = None
     result: dict[str, Any] | None = None
     stage: str | None = None
-
-
-@dataclass
-class UpgradeInput:
-    job_id: str
-    position: int = 0  # up to here an earlier run of the workflow has come
-
-
-@dataclass
-class UpgradePlan:
-    """`ring_ends`: the position of each ring's last item. `stopped`: it is being rolled back, and why."""
-
-    proceed: bool
-    ring_ends: list[int] = field(default_factory=list)
-    rings_passed: int = 0
-    rate_per_second: float | None = None
-    stop_at_failure_percent: float | None = None
-    min_executions: int = 1
-    watch_seconds: float = 0.0
-    stopped: Failure | None = None
-
-
-@dataclass
-class UpgradeItem:
-    job_id: str
-    position: int
-
-
-@dataclass
-class UpgradeRing:
-    job_id: str
-    ring: int
-
-
-@dataclass
-class ItemClaim:
-    """`verdict`: `settled`, nothing is left to do; `wait`, people want no more of it for now; `deploy`, as follows."""
-
-    verdict: str
-    deploy: DeployInput | None = None
-
-
-@dataclass
-class ItemOutcome:
-    item: UpgradeItem
-    failure: Failure | None = None
-
-
-@dataclass
-class UpgradeSight:
-    """What people want now, and how the executions of the `running` instances upgraded so far have ended."""
-
-    wish: str
-    running: int = 0
-    ended: int = 0
-    failed: int = 0
-
-
-@dataclass
-class UpgradeStop:
-    job_id: str
-    failure: Failure
-
-
-@dataclass
-class ReplayInput:
-    job_id: str
-    position: int = 0  # up to here an earlier run of the workflow has come
-
-
-@dataclass
-class ReplayPlan:
-    proceed: bool
-    rate_per_second: float = 1.0
-
-
-@dataclass
-class ReplayTurn:
-    job_id: str
-    position: int
-
-
-@dataclass
-class ReplayProgress:
-    """`position`: up to here nothing is pending. `all_begun`: nothing is, anywhere; `over`: the replays have ended,
-    too. `stopped`: too many of them have failed."""
-
-    position: int
-    wish: str
-    all_begun: bool = False
-    over: bool = False
-    stopped: Failure | None = None
 
 
 @dataclass

@@ -24,6 +24,7 @@ class FakeGateway:
     jobs: list[str] = field(default_factory=list)
     synced: list[str] = field(default_factory=list)
     nudged: list[str] = field(default_factory=list)
+    called_back: list[str] = field(default_factory=list)
     awaited: list[tuple[str, float]] = field(default_factory=list)
     end: Callable[[str], Awaitable[None]] | None = None  # what happens while `ended` waits
     told: list[str] = field(default_factory=list)
@@ -37,6 +38,9 @@ class FakeGateway:
 
     async def nudge(self, queue: QueueOf) -> bool:
         return self._note(self.nudged, queue.instance_flow_id)
+
+    async def tell_called_back(self, workflow_id: str, path: str) -> bool:
+        return self._note(self.called_back, f"{workflow_id}/{path}")
 
     async def ended(self, workflow_id: str, seconds: float) -> bool:
         self.awaited.append((workflow_id, seconds))

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.durations import parse_duration
     from domain.executions import Status, scheduled_execution_id
     from domain.messages import (
+        CALLBACK_SIGNAL,
         CALLED_SIGNAL,
         CONNECTION_SIGNAL,
         DELIVERY_SIGNAL,
@@ -55,6 +56,11 @@ class ExecutionWorkflow:
     def connection(self) -> None:
         """The connection that it waits for works again."""
         self._waiting.tell()
+
+    @workflow.signal(name=CALLBACK_SIGNAL)
+    def called_back(self, path: str) -> None:
+        """Something came in for a step that waits, or will."""
+        self._waiting.called_back.add(path)
 
     @workflow.signal(name=CALLED_SIGNAL)
     def called(self, execution_id: str) -> None:

@@ -12,6 +12,8 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from domain.binding import bind
+    from domain.callbacks import Place as CallbackPlace
+    from domain.callbacks import token
     from domain.conditions import holds
     from domain.definitions.model import Case, Flow, OnError, Step, walk
     from domain.durations import parse_duration
@@ -19,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.executions import StepStatus, step_path
     from domain.messages import (
         ActionHint,
+        CallbackInput,
         CallInput,
         Failure,
         Opened,
@@ -84,6 +87,7 @@ class Interpreter:
 
     async def run(self) -> None:
         """Raises AttemptFailed; a `stop` is a success."""
+        self.offer(self.flow.steps, "")
         try:
             await self.run_steps(self.flow.steps, Place())
         except Stopped:
@@ -114,6 +118,8 @@ class Interpreter:
                 return self.run_stop(step, path, place)
             case "call":
                 return await self.run_call(step, path, place)
+            case "wait":
+                return await self.run_wait(step, path, place)
             case "break":
                 with self.recorded(step, path, place):
                     raise Broken
@@ -240,6 +246,7 @@ class Interpreter:
                 for inner in walk(step.steps or []):
                     self.steps.pop(inner.key, None)
                 current = self.steps[step.key] = {"item": item, "index": index}
+                self.offer(step.steps or [], f"{path}[{index}]")
                 inside = Place(f"{path}[{index}]", (*place.iteration, index), current)
                 try:
                     values.append(await self.run_steps(step.steps or [], inside))
@@ -276,6 +283,33 @@ class Interpreter:
                 return value
         except AttemptFailed as error:
             return self.continued(step, error)
+
+    async def run_wait(self, step: Step, path: str, place: Place) -> Any:
+        assert step.wait is not None
+        known = self.steps[step.key]  # its address
+        try:
+            with self.recorded(step, path, place) as record:
+                record.inputs = {"timeout": step.wait.timeout}
+                message = CallbackInput(self.execution_id, self.attempt, path, resume_from=self.opened.resume_from)
+                found = await self.waiting.for_callback(message, parse_duration(step.wait.timeout))
+                if found is None:
+                    told = f"Nobody called back within {step.wait.timeout}"
+                    raise AttemptFailed(Failure("callback_timeout", told, path))
+                record.output = found
+                return known | found
+        except AttemptFailed as error:
+            return self.continued(step, error)
+
+    def offer(self, steps: list[Step], parent: str) -> None:
+        """The addresses of those that wait, known before they are reached; inside a loop with each round."""
+        for step in steps:
+            path = step_path(parent, step.key)
+            if step.wait is not None and self.opened.callbacks is not None:
+                place = CallbackPlace(self.execution_id, self.attempt, path)
+                address = f"{self.opened.callbacks.url}/{token(place, self.opened.callbacks.secret)}"
+                self.steps[step.key] = {"callback_url": address}
+            for case in step.branch or []:
+                self.offer(case.steps, path)
 
     def continued(self, step: Step, error: AttemptFailed) -> dict[str, Any]:
         """The value of a step that has failed and lets the flow go on. Raises the failure of another one."""

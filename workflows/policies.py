@@ -75,6 +75,7 @@ LOST_WORKERS = 20  # how many lost workers one step survives, besides its own tr
 # For a connection that fails: how long an execution waits, and how often it tries where only a try can tell.
 LONGEST_WAIT = timedelta(days=7)
 BETWEEN_PROBES = timedelta(minutes=10)
+BETWEEN_LOOKS_FOR_CALLBACKS = timedelta(minutes=1)  # a signal tells of it; this is for lost ones
 NO_TIME = timedelta(0)
 
 MOST_UNSENT = 30  # local results of up to 64 KiB each in one message to the server, which takes 4 MiB

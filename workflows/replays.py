@@ -10,15 +10,8 @@ with workflow.unsafe.imports_passed_through():
     from datetime import timedelta
 
     from activities.replays import ReplayActivities
-    from domain.messages import (
-        REPLAY_SIGNAL,
-        REPLAY_WORKFLOW,
-        JobEnd,
-        ReplayInput,
-        ReplayPlan,
-        ReplayProgress,
-        ReplayTurn,
-    )
+    from domain.bulk import ReplayInput, ReplayPlan, ReplayProgress, ReplayTurn
+    from domain.messages import REPLAY_SIGNAL, REPLAY_WORKFLOW, JobEnd
     from domain.pausing import pace
     from domain.upgrades import Wish
     from workflows import policies

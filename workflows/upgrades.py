@@ -15,6 +15,16 @@ with workflow.unsafe.imports_passed_through():
     from datetime import timedelta
 
     from activities.upgrades import UpgradeActivities
+    from domain.bulk import (
+        ItemClaim,
+        ItemOutcome,
+        UpgradeInput,
+        UpgradeItem,
+        UpgradePlan,
+        UpgradeRing,
+        UpgradeSight,
+        UpgradeStop,
+    )
     from domain.messages import (
         DEPLOY_WORKFLOW,
         UPGRADE_SIGNAL,
@@ -22,15 +32,7 @@ with workflow.unsafe.imports_passed_through():
         DeployInput,
         DeployResult,
         Failure,
-        ItemClaim,
-        ItemOutcome,
         JobEnd,
-        UpgradeInput,
-        UpgradeItem,
-        UpgradePlan,
-        UpgradeRing,
-        UpgradeSight,
-        UpgradeStop,
     )
     from domain.upgrades import FailureRate, Wish
     from workflows import failures, policies

@@ -1,15 +1,18 @@
-"""Waiting for a connection that fails: no try is spent and no time of the flow, until it works again."""
+"""Waiting for a person to mend a connection, or for somebody to call back: no time of the flow is spent."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.callbacks import CallbackActivities
     from activities.waiting import WaitActivities
-    from domain.messages import WaitInput
+    from domain.messages import CallbackInput, CallbackSight, WaitInput
     from workflows import policies
 
 
@@ -19,6 +22,7 @@ class Waiting:
 
     timeout: asyncio.Timeout | None = None
     told: bool = False
+    called_back: set[str] = field(default_factory=set)  # the paths of steps
 
     def tell(self) -> None:
         self.told = True
@@ -36,6 +40,24 @@ class Waiting:
                     await workflow.wait_condition(lambda: self.told, timeout=min(left, policies.BETWEEN_PROBES))
                 message.probe = not self.told
         return not message.over
+
+    async def for_callback(self, message: CallbackInput, timeout: timedelta) -> dict[str, Any] | None:
+        """What came in; None when nothing has in time."""
+        until = workflow.now() + timeout
+        with self._clock_stopped():
+            while True:
+                self.called_back.discard(message.path)
+                message.over = until - workflow.now() <= policies.NO_TIME
+                sight: CallbackSight = await workflow.execute_local_activity_method(
+                    CallbackActivities.look_for_callback, message, **policies.LEDGER
+                )
+                if sight.arrived or message.over:
+                    return sight.value if sight.arrived else None
+                left = min(until - workflow.now(), policies.BETWEEN_LOOKS_FOR_CALLBACKS)
+                with suppress(TimeoutError):
+                    await workflow.wait_condition(
+                        lambda: message.path in self.called_back, timeout=max(left, policies.NO_TIME)
+                    )
 
     async def _waits(self, message: WaitInput) -> bool:
         self.told = False

@@ -7,15 +7,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from api.hooks.inbound import Delivery
+from api.hooks.receiving import received
 from api.hooks.replies import Replies
 from api.hooks.service import Hooks, Receipt
 from api.problems import MEDIA_TYPE, ProblemRead
 from api.resources import Resources
-from domain.errors import TooLarge
 from domain.replies import seconds_to_wait
 
-LARGEST_BODY = 6 * 1024 * 1024
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 ANY_BODY: dict[str, Any] = {"requestBody": {"content": {"*/*": {"schema": {}, "example": {"id": 42}}}}}
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -54,7 +52,7 @@ async def receive(request: Request, token: str, rest: str = "") -> Response:
     """
     resources: Resources = request.app.state.resources
     hooks: Hooks = request.app.state.hooks
-    receipt = await hooks.accept(token, partial(_delivery, request, rest))
+    receipt = await hooks.accept(token, partial(received, request, rest))
     replies: Replies = request.app.state.replies
     seconds = seconds_to_wait(request.headers, synchronous=receipt.synchronous) if receipt.waits else 0.0
     if seconds:
@@ -73,32 +71,3 @@ def _told(receipt: Receipt, preference: str | None = None) -> dict[str, str]:
     told = {"Flowgraft-Execution-Id": receipt.execution_id}
     told |= {"Idempotent-Replayed": "true"} if receipt.duplicate else {}
     return told | ({"Preference-Applied": preference} if preference else {})
-
-
-async def _delivery(request: Request, rest: str) -> Delivery:
-    return Delivery(
-        method=request.method,
-        path=f"/{rest}" if rest else "",
-        query=request.query_params.multi_items(),
-        headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
-        content_type=request.headers.get("content-type"),
-        body=await _bounded_body(request),
-    )
-
-
-async def _bounded_body(request: Request) -> bytes:
-    """Counted while it streams: a Content-Length may lie or be absent."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > LARGEST_BODY:
-        raise _too_large()
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > LARGEST_BODY:
-            raise _too_large()
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _too_large() -> TooLarge:
-    return TooLarge("A webhook's body has at most 6 MiB")

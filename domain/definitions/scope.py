@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.connections import KINDS
-from domain.definitions.model import ConfigField, Step
+from domain.definitions.model import ConfigField, Step, walk
 from domain.definitions.places import Report
 from domain.text import truncate
 from domain.values import Location, Path, PathSyntax, is_expression, parse_template
@@ -49,7 +49,9 @@ class Scope:
         self.known = known
         self.report = known.report
         self.enclosing: list[Enclosing] = []
+        steps = list(steps)
         self._homes = dict(_homes(steps, ()))
+        self._waits = {step.key for step in walk(steps) if step.wait is not None}
         self._done: set[str] = set()
 
     @property
@@ -143,8 +145,13 @@ class Scope:
             self.report.add(at, "unknown_step", f"there is no step {truncate(key, 60)} in this flow{hint}")
         elif any(key == each.step for each in self.enclosing):
             self._check_enclosing(key, path, at)
-        elif key not in self._done:
+        elif key not in self._done and not self._is_callback(key, path):
             self.report.add(at, "out_of_scope", self._unseen(key))
+
+    def _is_callback(self, key: str, path: Path) -> bool:
+        """The address of a wait is known before the wait is reached; inside a loop, that of the same round."""
+        loops = {each for each in self._homes[key] if each.case is None}
+        return key in self._waits and path.segments[1:] == ("callback_url",) and loops <= set(self.enclosing)
 
     def _check_enclosing(self, key: str, path: Path, at: Location) -> None:
         is_loop = any(each == Enclosing(key) for each in self.enclosing)

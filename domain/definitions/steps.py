@@ -15,11 +15,11 @@ from domain.values import Location, is_expression
 
 LONGEST_TIMEOUT = timedelta(hours=24)
 LONGEST_DELAY = timedelta(hours=1)
+LONGEST_WAIT = timedelta(days=30)
 
 _KINDS = ("action", "branch", "loop", "stop", "break", "sleep", "wait", "call")
-_NOT_BUILT_KINDS = {"wait"}
 _ONLY_ACTIONS = ("connection", "inputs", "timeout")
-_MAY_FAIL = ("action", "call")
+_MAY_FAIL = ("action", "call", "wait")
 _CALLED_BY = ("flow", "webhook")
 
 
@@ -45,11 +45,10 @@ class StepChecks:
             said = f"not {' and '.join(kinds)}" if kinds else "and this has none"
             self.report.add(at, "invalid_value", f"a step is exactly one of {', '.join(_KINDS)}, {said}")
         self._check_company(step, kinds, at)
-        for kind in kinds:
-            if kind in _NOT_BUILT_KINDS:
-                self.report.add((*at, kind), "not_supported_yet", f"{kind} steps are not built yet", key=True)
         if step.action is not None:
             self._check_action(step, step.action, at)
+        if step.wait:
+            check_duration(step.wait.timeout, (*at, "wait", "timeout"), self.report, longest=LONGEST_WAIT)
         if step.call:
             self._check_call(step.call, (*at, "call"))
         if step.stop:
@@ -70,7 +69,9 @@ class StepChecks:
             if name in step.model_fields_set and kinds and "action" not in kinds:
                 self.report.add((*at, name), "invalid_value", f"{name} goes with action only", key=True)
         if step.on_error and not set(_MAY_FAIL) & set(kinds):
-            self.report.add((*at, "on_error"), "invalid_value", "on_error goes with action and call only", key=True)
+            self.report.add(
+                (*at, "on_error"), "invalid_value", "on_error goes with action, call and wait only", key=True
+            )
         elif step.on_error and step.on_error.retries and "action" not in kinds:
             self.report.add((*at, "on_error", "retries"), "invalid_value", "only actions are retried")
         if step.steps is not None and step.loop is None:

@@ -3,7 +3,7 @@
 from store.tables.base import Base
 from store.tables.catalog import CustomerRow, IntegrationRow, VersionRow
 from store.tables.connections import ConnectionRow, ConnectionUseRow, OAuthStateRow
-from store.tables.executions import BlobRow, ExecutionRow, ExecutionTagRow, LogRow, PayloadRow, StepRow
+from store.tables.executions import BlobRow, CallbackRow, ExecutionRow, ExecutionTagRow, LogRow, PayloadRow, StepRow
 from store.tables.instances import (
     ConfigDraftRow,
     ConfigValueRow,
@@ -39,6 +39,7 @@ __all__ = [
     "ApiKeyRow",
     "Base",
     "BlobRow",
+    "CallbackRow",
     "ConditionRow",
     "ConfigDraftRow",
     "ConfigValueRow",

@@ -186,6 +186,17 @@ class LogRow(Base):
     customer_id: Mapped[str | None]
 
 
+class CallbackRow(Base):
+    """What an execution was called back with, once; without a body nobody may call any more."""
+
+    __tablename__ = "callbacks"
+    execution_id: Mapped[str] = mapped_column(ForeignKey("executions.id"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    path: Mapped[str] = mapped_column(primary_key=True)
+    sealed: Mapped[bytes | None]  # encrypted JSON: the root that the step has as its value
+    created_at: Mapped[datetime]
+
+
 class BlobRow(Base):
     """A large payload of Temporal's, encrypted by the codec."""
 

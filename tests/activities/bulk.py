@@ -7,8 +7,8 @@ from sqlalchemy import delete, select, update
 
 from activities.handover import Handover, Starter
 from activities.replays import ReplayActivities
+from domain.bulk import ReplayProgress, ReplayTurn
 from domain.executions import Status
-from domain.messages import ReplayProgress, ReplayTurn
 from domain.upgrades import Wish
 from runtime.clock import utcnow
 from store.executions import ExecutionFilter

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import update
 from temporalio.exceptions import ApplicationError
 
+from domain.bulk import ItemClaim, ItemOutcome, UpgradeItem, UpgradeRing, UpgradeStop
 from domain.definitions.model import Definition
-from domain.messages import DeployInput, Failure, ItemClaim, ItemOutcome, JobEnd, UpgradeItem, UpgradeRing, UpgradeStop
+from domain.messages import DeployInput, Failure, JobEnd
 from store.tables import (
     DeploymentRow,
     EventRow,

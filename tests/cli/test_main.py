@@ -6,8 +6,8 @@ import re
 import signal
 import subprocess
 import sys
-from functools import partial
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 

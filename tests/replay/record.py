@@ -16,14 +16,18 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.callbacks import callback_context
 from activities.log_streams import LogStreamActivities
 from activities.schedules import schedule_id
 from activities.waiting import tell_waiting
+from domain.bulk import ReplayInput, UpgradeInput
+from domain.callbacks import WAITING_CALLBACK, Place
 from domain.connections import ConnectionStatus
 from domain.definitions.model import Concurrency
 from domain.executions import WAITING_CONNECTION, Status
 from domain.instants import utc_text
 from domain.messages import (
+    CALLBACK_SIGNAL,
     DELETE_CUSTOMER_WORKFLOW,
     DELETE_WORKFLOW,
     DELIVER_WORKFLOW,
@@ -44,9 +48,7 @@ from domain.messages import (
     DeleteInput,
     DeployInput,
     LogStreamInput,
-    ReplayInput,
     RotateInput,
-    UpgradeInput,
     queue_workflow_id,
 )
 from domain.oauth import Token
@@ -55,6 +57,7 @@ from domain.sweeps import DeliverInput, WatchInput
 from domain.upgrades import Wish
 from runtime.clock import utcnow
 from runtime.ids import new_id
+from store.callbacks import CallbacksTaken
 from store.connections import Connections
 from store.engine import Database
 from store.instance_flows import InstanceFlows
@@ -359,6 +362,24 @@ async def calls(recorder: Recorder) -> Handle:
     return await ended(await recorder.start_of(made))
 
 
+async def called_back(recorder: Recorder) -> Handle:
+    """By somebody who waits a while; then nobody calls in time."""
+    ask = {"key": "ask", "wait": {"timeout": "1h"}}
+    late = {"key": "late", "wait": {"timeout": "500ms"}, "on_error": {"then": "continue"}}
+    handle = await recorder.start_of(await recorder.kit.made(definition({"steps": [ask, SAY, late]})))
+
+    async def waits() -> bool:
+        return (await recorder.kit.execution(handle.id)).reason == WAITING_CALLBACK
+
+    await eventually(waits, 30)
+    place = Place(handle.id, 1, "ask")
+    async with recorder.kit.database.transaction() as session:
+        sealed = KEYRING.encrypt_json({"body": 7}, callback_context(*place))
+        assert await CallbacksTaken(session).take(place, sealed, utcnow())
+    await handle.signal(CALLBACK_SIGNAL, place.path)
+    return await ended(handle)
+
+
 async def waiting_for_a_connection(recorder: Recorder) -> Handle:
     """A step whose connection must be authorised again, and is."""
     database, wanted = recorder.kit.database, {"steps": [GET | {"connection": "shop"}, SAY]}
@@ -424,7 +445,7 @@ _B = (failed, attempt_failed, attempt_repeated, canceled_in_the_back_off, cancel
 _C = (sleep, flow_timeout, stop_failed, schedule, deploy, deploy_flows, deploy_rejected, drain)
 _D = (retention, usage, reconcile, delete, delete_customer, rotate_keys, upgrade_in_rings)
 _E = (upgrade_rolled_back, upgrade_paused, replay_many, replay_stopped, queue)
-_F = (queue_gives_a_turn, parked, waiting_for_a_connection, calls, log_stream, watch, deliver, upkeep)
+_F = (queue_gives_a_turn, parked, waiting_for_a_connection, calls, called_back, log_stream, watch, deliver, upkeep)
 SHAPES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
     shape.__name__: shape for shape in (*_A, *_B, *_C, *_D, *_E, *_F)
 }

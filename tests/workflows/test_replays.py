@@ -9,16 +9,8 @@ import pytest
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 
-from domain.messages import (
-    REPLAY_SIGNAL,
-    REPLAY_WORKFLOW,
-    Failure,
-    JobEnd,
-    ReplayInput,
-    ReplayPlan,
-    ReplayProgress,
-    ReplayTurn,
-)
+from domain.bulk import ReplayInput, ReplayPlan, ReplayProgress, ReplayTurn
+from domain.messages import REPLAY_SIGNAL, REPLAY_WORKFLOW, Failure, JobEnd
 from runtime.ids import new_id
 from tests.fixtures.temporal import eventually
 from tests.workflows.stage import PATIENCE, working

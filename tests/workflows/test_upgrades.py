@@ -10,6 +10,16 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 
 from activities.errors import translate
+from domain.bulk import (
+    ItemClaim,
+    ItemOutcome,
+    UpgradeInput,
+    UpgradeItem,
+    UpgradePlan,
+    UpgradeRing,
+    UpgradeSight,
+    UpgradeStop,
+)
 from domain.errors import Invalid
 from domain.messages import (
     DEPLOY_WORKFLOW,
@@ -18,15 +28,7 @@ from domain.messages import (
     DeployInput,
     DeployResult,
     Failure,
-    ItemClaim,
-    ItemOutcome,
     JobEnd,
-    UpgradeInput,
-    UpgradeItem,
-    UpgradePlan,
-    UpgradeRing,
-    UpgradeSight,
-    UpgradeStop,
 )
 from runtime.ids import new_id
 from tests.fixtures.temporal import eventually

@@ -1,12 +1,14 @@
 """`flowgraft flows`: the flows of an instance, their tests and their callers' keys."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cli.client import at
 from cli.given import Overlap, pairs, read_text, rotation
+from cli.listening import PRISMATICS, listen
 from cli.logs import COLUMNS as LOG_COLUMNS
 from cli.session import Paging, Session, command
 from cli.watching import LogTail, ensure_succeeded, finish_execution, follow_execution
@@ -72,6 +74,17 @@ def start_test(
         finish_execution(session, execution_id, timeout)
     else:
         session.out.item(started, "execution_id url")
+
+
+@command(app, "listen")
+def listen_(
+    session: Session,
+    flow_id: FlowId,
+    file: Annotated[Path, typer.Option("--file", "-f", help="For its body")] = Path("payload"),
+    timeout: Annotated[float, typer.Option(help="Seconds to listen at most")] = PRISMATICS,
+) -> None:
+    """Wait for the next real delivery and keep it: its body in a file, the rest in FILE.headers.json."""
+    listen(session, flow_id, file, timeout)
 
 
 @command(app, "rotate-url")

@@ -10,6 +10,9 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ALIASES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("instances", "flow-configs", "list"): ("flows", "list"),
     ("instances", "flow-configs", "test"): ("flows", "test"),
+    ("integrations", "flows", "list"): ("flows", "list"),
+    ("integrations", "flows", "test"): ("flows", "test"),
+    ("integrations", "flows", "listen"): ("flows", "listen"),
     ("instances", "config-vars", "list"): ("instances", "config", "get"),
     ("instances", "enable"): ("instances", "unpause"),
     ("instances", "disable"): ("instances", "pause"),

@@ -1,8 +1,10 @@
-"""`flowgraft flows`: showing, testing, keys."""
+"""`flowgraft flows`: showing, testing, listening, keys."""
 
 import json
+import threading
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.cli.terminal import Cli, Shop
@@ -93,3 +95,27 @@ def test_keys_are_made_once_and_deleted(cli: Cli, shop: Shop) -> None:
     assert made["id"] in cli("flows", "keys", "delete", flow, made["id"]).stderr
     assert cli.json("flows", "keys", "list", flow) == []
     cli("flows", "keys", "delete", flow, made["id"], code=3)
+
+
+def test_next_delivery_is_kept_byte_for_byte(cli: Cli, own_shop: Shop, tmp_path: Path) -> None:
+    flow, file = own_shop.flow("greet"), tmp_path / "body.bin"
+    url = cli.json("flows", "get", flow)["webhook_url"]
+    httpx2.post(url, content=b"earlier", trust_env=False)
+    headers = {"X-Shop": "north", "Content-Type": "application/octet-stream"}
+
+    def send() -> None:
+        httpx2.post(f"{url}/a?b=c", content=b"\x00raw", headers=headers, trust_env=False)
+
+    sending = threading.Timer(1.5, send)
+    sending.start()
+    kept = cli.json("flows", "listen", flow, "--file", str(file), "--timeout", "30")
+    sending.join()
+    assert (file.read_bytes(), kept["size"]) == (b"\x00raw", 4)
+    said = json.loads((tmp_path / "body.bin.headers.json").read_text())
+    assert (said["method"], said["path"], said["query"]) == ("POST", "/a", {"b": "c"})
+    assert said["headers"]["x-shop"] == "north"
+
+
+def test_listening_ends(cli: Cli, own_shop: Shop, tmp_path: Path) -> None:
+    result = cli("flows", "listen", own_shop.flow("greet"), "-f", str(tmp_path / "x"), "--timeout", "0", code=1)
+    assert "Nothing came" in result.stderr

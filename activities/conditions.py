@@ -36,6 +36,7 @@ class ConditionLook:
         """How many alerts were raised."""
         raised = await self._slow()
         raised += await self._backlog()
+        raised += await self._books()
         return raised + (await self._overdue() if overdue else 0)
 
     async def _slow(self) -> int:
@@ -86,6 +87,19 @@ class ConditionLook:
                         about = Happening("queue.backlog", now, place, details={"waiting": row.number})
                         found[_key(watch, row.flow_id)] = about
         return await self._changed(TriggerType.QUEUE_BACKLOG, found)
+
+    async def _books(self) -> int:
+        """As the hourly count has left them."""
+        watches = self._by_type[TriggerType.BOOKS_UNBALANCED]
+        now, by_place, found = utcnow(), Watches(watches), Found()
+        if watches:
+            async with self._database.snapshot() as session:
+                rows = await Watching(session).unbalanced()
+            for row in rows:
+                place = Place(row.customer_id)
+                about = Happening("books.unbalanced", now, place, details={"imbalance": row.imbalance})
+                found |= {_key(watch, row.customer_id): about for watch in by_place.at(place)}
+        return await self._changed(TriggerType.BOOKS_UNBALANCED, found)
 
     async def _changed(self, kind: TriggerType, found: Found) -> int:
         """`found` is all that there is now: what was held and is not found is over."""

@@ -137,6 +137,8 @@ def _told(trigger: Trigger | None, about: Happening) -> str:
             return f"no execution for {trigger.minutes:g} minutes"
         case TriggerType.QUEUE_BACKLOG if trigger:
             return f"{details.get('waiting')} executions are waiting, limit {trigger.waiting}"
+        case TriggerType.BOOKS_UNBALANCED:
+            return f"{details.get('imbalance')} accepted executions are neither ended nor in flight nor held"
         case TriggerType.LOG_SEVERITY:
             return f"{details.get('severity')}: {details.get('message')}"
         case TriggerType.CONNECTION_ERROR:

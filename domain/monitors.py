@@ -28,6 +28,7 @@ class TriggerType(StrEnum):
     INSTANCE_DISABLED = "instance_disabled"
     INSTANCE_REMOVED = "instance_removed"
     QUEUE_BACKLOG = "queue_backlog"
+    BOOKS_UNBALANCED = "books_unbalanced"
 
 
 LIMITS: Mapping[TriggerType, str] = {
@@ -37,7 +38,7 @@ LIMITS: Mapping[TriggerType, str] = {
     TriggerType.QUEUE_BACKLOG: "waiting",
 }
 ENDS = ("execution.succeeded", "execution.failed", "execution.canceled")
-# By which facts each fires. Overdue and backlog are looked for; so is slow, while the execution still runs.
+# By which facts each fires. Overdue, backlog and books are looked for; so is slow, while the execution still runs.
 FIRED_BY: Mapping[TriggerType, Sequence[str]] = {
     TriggerType.EXECUTION_FAILED: ("execution.failed",),
     TriggerType.EXECUTION_RETRY_PENDING: ("execution.retry_pending",),
@@ -51,8 +52,14 @@ FIRED_BY: Mapping[TriggerType, Sequence[str]] = {
     TriggerType.INSTANCE_DISABLED: ("instance.paused", "instance.suspended"),
     TriggerType.INSTANCE_REMOVED: ("instance.deleted",),
     TriggerType.QUEUE_BACKLOG: (),
+    TriggerType.BOOKS_UNBALANCED: (),
 }
-LOOKED_FOR = (TriggerType.EXECUTION_SLOW, TriggerType.EXECUTION_OVERDUE, TriggerType.QUEUE_BACKLOG)
+LOOKED_FOR = (
+    TriggerType.EXECUTION_SLOW,
+    TriggerType.EXECUTION_OVERDUE,
+    TriggerType.QUEUE_BACKLOG,
+    TriggerType.BOOKS_UNBALANCED,
+)
 # Of an instance as a whole, also where the monitor is of one of its flows.
 OF_INSTANCE = frozenset(
     {

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, exists, func, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.executions import Status, TriggerKind
 from domain.ids import first_id
-from store.tables import ExecutionRow, InstanceFlowRow, InstanceRow
+from store.tables import ExecutionRow, InstanceFlowRow, InstanceRow, UsageHourRow
 
+# Word for word as in the index: SQLite uses a partial one only where the query says its very condition.
+UNBALANCED: ColumnElement[bool] = literal_column("usage_hours.imbalance <> 0")
 NOT_EXPECTED = (TriggerKind.DEPLOY.value, TriggerKind.REMOVE.value)  # nobody misses these
 
 
@@ -41,6 +43,11 @@ class Waiting(NamedTuple):
     integration_id: str
     instance_id: str
     number: int
+
+
+class Unbalanced(NamedTuple):
+    customer_id: str
+    imbalance: int
 
 
 class Watching:
@@ -116,6 +123,13 @@ class Watching:
             .having(func.count() >= least)
         )
         return [Waiting._make(row) for row in await self.session.execute(query)]
+
+    async def unbalanced(self) -> Sequence[Unbalanced]:
+        """Customers whose books did not balance when they were last looked at."""
+        total = func.sum(func.abs(UsageHourRow.imbalance))
+        query = select(UsageHourRow.customer_id, total).where(UNBALANCED)
+        rows = await self.session.execute(query.group_by(UsageHourRow.customer_id))
+        return [Unbalanced._make(row) for row in rows]
 
 
 def _belongs(ids: Sequence[str]) -> ColumnElement[bool]:

@@ -11,10 +11,10 @@ from domain.executions import Status
 from runtime.clock import utcnow
 from runtime.ids import new_id
 from store.monitors import Monitors
-from store.tables import Base, ConditionRow, ExecutionRow, InstanceFlowRow, InstanceRow, MonitorRow
+from store.tables import Base, ConditionRow, ExecutionRow, InstanceFlowRow, InstanceRow, MonitorRow, UsageHourRow
 from tests.activities.kit import Kit, definition
 from tests.activities.watchtower import Tower
-from tests.factories import Deployed
+from tests.factories import Deployed, saved
 
 SLOW = {"type": "execution_slow", "seconds": 60}
 OVERDUE = {"type": "execution_overdue", "minutes": 10}
@@ -37,7 +37,7 @@ async def deployed_long_ago(tower: Tower, **of_flow: Any) -> Deployed:
     return made
 
 
-async def change(tower: Tower, table: type[Base], row_id: str, **values: Any) -> None:
+async def change(tower: Tower, table: type[Base], row_id: Any, **values: Any) -> None:
     async with tower.kit.database.transaction() as session:
         row = await session.get_one(table, row_id)
         for name, value in values.items():
@@ -245,3 +245,22 @@ async def test_backlog_is_counted_by_flow(tower: Tower) -> None:
     for _ in range(3):
         await tower.kit.accepted(await tower.kit.made(definition({})))
     assert await tower.look() == 0
+
+
+# Books
+
+
+async def test_books_that_do_not_balance_are_told_once_and_again_after_they_did(tower: Tower) -> None:
+    await tower.monitor({"type": "books_unbalanced"})
+    made = await tower.kit.made(definition({}))
+    row = UsageHourRow(
+        hour=LONG_AGO.replace(minute=0, second=0, microsecond=0), customer_id=made.customer.id, imbalance=2
+    )
+    await saved(tower.kit.database, row)
+    assert [await tower.look() for _ in range(2)] == [1, 0]
+    [alert] = await tower.alerts()
+    assert "2 accepted executions are neither ended nor in flight nor held" in alert.message
+    await change(tower, UsageHourRow, (row.hour, row.customer_id), imbalance=0)
+    assert await tower.look() == 0
+    await change(tower, UsageHourRow, (row.hour, row.customer_id), imbalance=1)
+    assert await tower.look() == 1

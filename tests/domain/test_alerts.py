@@ -54,6 +54,11 @@ def alert(trigger: Trigger | None, about: Happening) -> Alert:
             "an execution has taken 61 s, limit 60 s",
         ),
         (Trigger(TriggerType.EXECUTION_OVERDUE, minutes=30), {}, "no execution for 30 minutes"),
+        (
+            Trigger(TriggerType.BOOKS_UNBALANCED),
+            {"imbalance": 2},
+            "2 accepted executions are neither ended nor in flight nor held",
+        ),
         (Trigger(TriggerType.QUEUE_BACKLOG, waiting=5), {"waiting": 7}, "7 executions are waiting, limit 5"),
         (Trigger(TriggerType.LOG_SEVERITY, severity="warn"), {"severity": "error", "message": "Ouch"}, "error: Ouch"),
         (

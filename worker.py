@@ -34,6 +34,7 @@ from activities.outbox import Outbox
 from activities.pace import Pace
 from activities.payloads import Payloads
 from activities.places import places
+from activities.polling import PollActivities
 from activities.queues import QueueActivities
 from activities.reconcile import ReconcileActivities
 from activities.recurring import ensure_recurring
@@ -194,6 +195,7 @@ def build_worker(settings: Settings, client: Client, database: Database, keyring
             drains.release_held,
             queues.next_in_queue,
             WaitActivities(database).wait_for_connection,
+            PollActivities(database, keyring, payloads).take_polled,
             CallbackActivities(database, keyring).look_for_callback,
             calls.call_flow,
             calls.look_at_called,

@@ -20,7 +20,7 @@ from activities.schedules import Schedules
 from activities.vault import Vault
 from activities.versions import move_in_bulk
 from domain import config
-from domain.definitions.model import Definition, Flow, ScheduleTrigger
+from domain.definitions.model import Definition, Flow, ScheduleTrigger, Timed
 from domain.deliveries import ensure_not_suspended
 from domain.durations import parse_duration
 from domain.errors import Conflict, FlowgraftError, Invalid, NotFound, Problem
@@ -279,7 +279,7 @@ def _firing_once(flows: list[InstanceFlowRow], deploy: _Deploy) -> dict[str, str
 
 def _schedule(flow: Flow, public: dict[str, Any]) -> dict[str, Any] | None:
     trigger = flow.trigger
-    if not isinstance(trigger, ScheduleTrigger):
+    if not isinstance(trigger, Timed):
         return None
     given = public.get(trigger.from_) if trigger.from_ else {"cron": trigger.cron, "time_zone": trigger.time_zone}
     if not given or not given.get("cron"):

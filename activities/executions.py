@@ -20,12 +20,13 @@ from activities.outbox import announce_execution, announce_lines
 from activities.outcomes import note_failure
 from activities.pace import Pace
 from activities.payloads import Payloads
+from activities.polling import cursor_of
 from activities.queues import slot_free
 from activities.records import Log, error_json, log_lines, owner_of, write_control_records
 from components.base import Registry
-from domain.definitions.model import Flow
+from domain.definitions.model import Flow, PollTrigger
 from domain.errors import FlowgraftError
-from domain.executions import TERMINAL, RetryRule, Status, TriggerKind, retry_rule
+from domain.executions import TERMINAL, RetryRule, Status, retry_rule
 from domain.messages import ActionHint, Callbacks, CloseInput, Opened, OpenInput
 from domain.queues import QUEUED_BEHIND
 from runtime.clock import utcnow
@@ -39,7 +40,7 @@ from store.logs import Logs
 from store.queues import QueueOf
 from store.retries import Retries, superseded_values
 from store.steps import Steps
-from store.tables import ExecutionRow, InstanceRow
+from store.tables import ExecutionRow, InstanceFlowRow, InstanceRow
 
 CHECK_INTERVAL = timedelta(seconds=20)  # how soon upkeep compares an open execution with Temporal
 
@@ -128,9 +129,16 @@ class ExecutionActivities:
             resume_from=row.resume_from,
             local_first=self._local_first(deployment, key),
             instance_flow_id=row.instance_flow_id,
+            polls=row.payload_id is None and isinstance(deployment.definition.flow(key).trigger, PollTrigger),
+            cursor=await self._cursor(session, row, deployment.definition.flow(key)),
             callbacks=self._callbacks(row, message, deployment.definition.flow(key)),
             waits=not row.is_test and deployment.definition.flow(key).waits_for_connections,
         )
+
+    async def _cursor(self, session: AsyncSession, row: Opening, flow: Flow) -> Any:
+        if not isinstance(flow.trigger, PollTrigger):
+            return None
+        return await cursor_of(session, self._keyring, row.instance_flow_id, row.instance_id)
 
     def _callbacks(self, row: Opening, message: OpenInput, flow: Flow) -> Callbacks | None:
         if not any(step.wait for step in flow.all_steps()):
@@ -188,7 +196,9 @@ class ExecutionActivities:
         deployment = await self._deployments.get(instance.deployment_id, session)
         executions = Executions(session)
         skipped = await self._skip_reason(executions, instance, deployment.definition.flow(flow.key), flow.id)
-        row = _scheduled_row(message, instance, deployment, retry_rule(deployment.definition.flow(flow.key).retry))
+        row = _scheduled_row(
+            message, flow, instance, deployment, retry_rule(deployment.definition.flow(flow.key).retry)
+        )
         if skipped:
             row.status, row.reason, row.ended_at = Status.SKIPPED, skipped, row.queued_at
             row.check_after = None
@@ -240,7 +250,8 @@ class ExecutionActivities:
         announce_execution(session, row, status, message)
         if status in TERMINAL:
             failed = status == Status.FAILED
-            await InstanceFlows(session).note_ended(row, failed=failed, at=utcnow())
+            if status != Status.SKIPPED:  # a poll without anything new says nothing of what failed before
+                await InstanceFlows(session).note_ended(row, failed=failed, at=utcnow())
             if failed:
                 await note_failure(session, row, message.failure.code if message.failure else "failed", utcnow())
             if row.root_id is not None and status == Status.SUCCEEDED:
@@ -293,7 +304,9 @@ def _running(row: Opening, message: OpenInput) -> dict[str, Any]:
     }
 
 
-def _scheduled_row(message: OpenInput, instance: InstanceRow, deployment: Deployment, rule: RetryRule) -> ExecutionRow:
+def _scheduled_row(
+    message: OpenInput, flow: InstanceFlowRow, instance: InstanceRow, deployment: Deployment, rule: RetryRule
+) -> ExecutionRow:
     now = utcnow()
     return ExecutionRow(
         id=message.execution_id,
@@ -304,7 +317,7 @@ def _scheduled_row(message: OpenInput, instance: InstanceRow, deployment: Deploy
         version_id=deployment.version_id,
         deployment_id=deployment.id,
         status=Status.QUEUED,
-        trigger=TriggerKind.SCHEDULE,
+        trigger=flow.trigger,
         max_attempts=message.max_attempts,
         retry=asdict(rule),
         queued_at=now,

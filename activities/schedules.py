@@ -19,7 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.handover import Handover, execution_input, retry_policy, search_attributes, summary
 from domain.definitions.model import Definition
-from domain.executions import TriggerKind, retry_rule
+from domain.executions import retry_rule
 from domain.messages import EXECUTION_WORKFLOW
 from domain.schedules import calendar_crons
 from store.engine import Database
@@ -97,9 +97,9 @@ class Schedules:
             instance_id=instance.id,
             integration_id=instance.integration_id,
             version_number=deployment.version_number,
-            trigger_kind=TriggerKind.SCHEDULE,
+            trigger_kind=flow.trigger.type,
             retry=retry_rule(flow.retry),
-            summary=summary(customer.name, instance.name, deployment.version_number, flow.title, "schedule"),
+            summary=summary(customer.name, instance.name, deployment.version_number, flow.title, flow.trigger.type),
         )
         attributes = search_attributes(handover)
         action = ScheduleActionStartWorkflow(

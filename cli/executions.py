@@ -44,6 +44,9 @@ class Filters:
     waiting_connection_id: Many = None
     originals_only: Annotated[bool | None, typer.Option("--originals-only", help="No replays")] = None
     unresolved: Annotated[bool | None, typer.Option("--unresolved", help="Failed, and no replay succeeded")] = None
+    hide_no_changes: Annotated[
+        bool | None, typer.Option("--hide-no-changes", help="Without polls that found nothing new")
+    ] = None
     q: Text = None
 
 

@@ -144,6 +144,8 @@ class Opened:
     local_first: list[str] = field(default_factory=list)  # keys of steps expected to be short
     instance_flow_id: str = ""
     parked: bool = False  # its next attempt waits for a slot of its queue, until the signal `turn`
+    polls: bool = False  # it has nothing yet to run with: that is polled for, from `cursor` on
+    cursor: Any = None
     waits: bool = False  # for a connection that only a person can mend
     callbacks: Callbacks | None = None  # of a flow that waits to be called back
 
@@ -200,6 +202,26 @@ class CallbackInput:
 class CallbackSight:
     arrived: bool
     value: dict[str, Any] | None = None
+
+
+@dataclass
+class PollInput:
+    """What a poll has returned, and where in it things are."""
+
+    execution_id: str
+    instance_flow_id: str
+    instance_id: str
+    output: Any
+    items: str
+    id: str | None = None
+    cursor: str | None = None
+
+
+@dataclass
+class Polled:
+    """`trigger` none: there was nothing new."""
+
+    trigger: dict[str, Any] | None = None
 
 
 @dataclass

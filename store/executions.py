@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.executions import OPEN, TERMINAL, Status
 from domain.ids import first_id
+from domain.polling import NO_CHANGES
 from store.dialect import connection_of, contains_text, seconds_between, table_of, values_of
 from store.paging import Page, paged
 from store.tables import (
@@ -45,6 +46,7 @@ class ExecutionFilter:
     waiting_connection_ids: Sequence[str] = ()
     originals_only: bool = False
     unresolved: bool = False
+    hide_no_changes: bool = False
     q: str | None = None
 
 
@@ -377,6 +379,8 @@ def _conditions(wanted: ExecutionFilter, session: AsyncSession) -> list[ColumnEl
         conditions.append(ExecutionRow.is_test.is_(wanted.is_test))
     if wanted.originals_only:
         conditions.append(ExecutionRow.replay_of.is_(None))
+    if wanted.hide_no_changes:
+        conditions.append(or_(ExecutionRow.reason.is_(None), ExecutionRow.reason != NO_CHANGES))
     if wanted.unresolved:
         conditions.append(UNRESOLVED)
     if wanted.tags:

@@ -93,7 +93,6 @@ def test_kinds_of_connections_are_in_the_table() -> None:
 @pytest.mark.parametrize(
     ("where", "changed"),
     [
-        ("trigger: {type: webhook}", "trigger: {type: poll}"),
         ("sleep: 1s", "action: http.post, inputs: {url: https://a.example, multipart: {}}"),
         ("schema: flowgraft/v1", "definitionVersion: 7"),
     ],

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         Opened,
         OpenInput,
     )
+    from domain.polling import NO_CHANGES
     from workflows import failures, policies
     from workflows.calling import Calling
     from workflows.failures import AttemptFailed
@@ -82,7 +83,9 @@ class ExecutionWorkflow:
                 opened = await attempt.open(with_trigger=given.trigger is None)
             if not opened.proceed:
                 return attempt.execution_id
-            await self._interpret(attempt, opened, given.trigger)
+            if not await self._interpret(attempt, opened, given.trigger):
+                await self._close(attempt, Status.SKIPPED, reason=NO_CHANGES)
+                return attempt.execution_id
         except AttemptFailed as error:
             raise await self._fail(attempt, error.failure) from error
         except (asyncio.CancelledError, FailureError) as error:
@@ -93,7 +96,8 @@ class ExecutionWorkflow:
         await self._close(attempt, Status.SUCCEEDED)
         return attempt.execution_id
 
-    async def _interpret(self, attempt: "_Attempt", opened: Opened, trigger: dict[str, Any] | None) -> None:
+    async def _interpret(self, attempt: "_Attempt", opened: Opened, trigger: dict[str, Any] | None) -> bool:
+        """False: there was nothing to run with."""
         attempt.deployment_id = opened.deployment_id
         flow = Flow.model_validate(opened.flow)
         self._interpreter = Interpreter(
@@ -107,7 +111,7 @@ class ExecutionWorkflow:
         )
         try:
             async with asyncio.timeout(parse_duration(flow.timeout) / timedelta(seconds=1)) as self._waiting.timeout:
-                await self._interpreter.run()
+                return await self._interpreter.run()
         except TimeoutError as error:
             raise AttemptFailed(failures.flow_timeout(flow.timeout)) from error
 

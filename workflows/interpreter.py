@@ -2,20 +2,21 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from activities.polling import PollActivities
     from domain.binding import bind
     from domain.callbacks import Place as CallbackPlace
     from domain.callbacks import token
     from domain.conditions import holds
-    from domain.definitions.model import Case, Flow, OnError, Step, walk
+    from domain.definitions.model import POLL, Case, Flow, OnError, PollTrigger, Step, walk
     from domain.durations import parse_duration
     from domain.errors import StepFailed
     from domain.executions import StepStatus, step_path
@@ -25,6 +26,8 @@ with workflow.unsafe.imports_passed_through():
         CallInput,
         Failure,
         Opened,
+        Polled,
+        PollInput,
         RunStepInput,
         RunStepResult,
         StepRecord,
@@ -85,13 +88,30 @@ class Interpreter:
             "flows": self.opened.flows,
         }
 
-    async def run(self) -> None:
-        """Raises AttemptFailed; a `stop` is a success."""
+    async def run(self) -> bool:
+        """False: it polled, and nothing was new. Raises AttemptFailed; a `stop` is a success."""
+        if isinstance(self.flow.trigger, PollTrigger) and self.opened.polls and not await self.poll(self.flow.trigger):
+            return False
         self.offer(self.flow.steps, "")
-        try:
+        with suppress(Stopped):
             await self.run_steps(self.flow.steps, Place())
-        except Stopped:
-            return
+        return True
+
+    async def poll(self, trigger: PollTrigger) -> bool:
+        """What is new becomes the trigger's body."""
+        self.roots["poll"] = {"cursor": self.opened.cursor}
+        output = await self.run_step(trigger.step, Place())
+        flow_id, instance_id = self.opened.instance_flow_id, self.opened.instance.get("id", "")
+        found = PollInput(self.execution_id, flow_id, instance_id, output, trigger.items, trigger.id, trigger.cursor)
+        try:
+            polled: Polled = await workflow.execute_local_activity_method(
+                PollActivities.take_polled, found, **policies.LEDGER
+            )
+        except (ActivityError, ApplicationError) as error:
+            raise AttemptFailed(failures.of_activity(error, POLL)) from error
+        if polled.trigger is not None:
+            self.roots["trigger"] = polled.trigger | {"headers": HeaderMap(polled.trigger.get("headers") or {})}
+        return polled.trigger is not None
 
     async def run_steps(self, steps: list[Step], place: Place) -> Any:
         """The value of the last step."""
@@ -286,7 +306,7 @@ class Interpreter:
 
     async def run_wait(self, step: Step, path: str, place: Place) -> Any:
         assert step.wait is not None
-        known = self.steps[step.key]  # its address
+        known = self.steps.get(step.key) or {}  # its address
         try:
             with self.recorded(step, path, place) as record:
                 record.inputs = {"timeout": step.wait.timeout}

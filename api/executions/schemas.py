@@ -37,6 +37,7 @@ class ExecutionQuery(Filter):
     waiting_connection_id: list[str] = []
     originals_only: bool = False
     unresolved: bool = Field(False, description="Failed originals with no later successful replay")
+    hide_no_changes: bool = Field(False, description="Without polls that found nothing new")
     q: str | None = Field(None, description="An id, or any part of an error message or a tag's value")
 
     def wanted(self) -> ExecutionFilter:
@@ -57,6 +58,7 @@ class ExecutionQuery(Filter):
             waiting_connection_ids=self.waiting_connection_id,
             originals_only=self.originals_only,
             unresolved=self.unresolved,
+            hide_no_changes=self.hide_no_changes,
             q=self.q,
         )
 

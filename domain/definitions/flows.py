@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 from domain.catalog import Catalog
+from domain.definitions.actions import ActionChecks
 from domain.definitions.limits import check_duration
-from domain.definitions.model import Concurrency, Dedupe, Flow, Retry, ScheduleTrigger, WebhookTrigger
+from domain.definitions.model import Concurrency, Dedupe, Flow, PollTrigger, Retry, Timed, WebhookTrigger
 from domain.definitions.places import Report
-from domain.definitions.scope import TRIGGER_ROOTS, Known, Scope
+from domain.definitions.scope import POLL_ROOTS, TRIGGER_ROOTS, Known, Scope
 from domain.definitions.signing import check_hmac
 from domain.definitions.steps import StepChecks
 from domain.schedules import check_cron, check_time_zone
@@ -26,24 +27,22 @@ _OF_QUEUES = {
     "on_failure": _QUEUED,
 }
 
-_NOT_BUILT_TRIGGERS = {"poll"}
-
 
 def check_flow(flow: Flow, at: Location, known: Known, catalog: Catalog) -> None:
     report, trigger = known.report, flow.trigger
-    if trigger.type in _NOT_BUILT_TRIGGERS:
-        report.add((*at, "trigger", "type"), "not_supported_yet", f"{trigger.type} triggers are not built yet")
-    elif isinstance(trigger, WebhookTrigger):
+    if isinstance(trigger, WebhookTrigger):
         _check_webhook(trigger, (*at, "trigger"), known)
-    elif isinstance(trigger, ScheduleTrigger):
+    elif isinstance(trigger, Timed):
         _check_schedule(trigger, (*at, "trigger"), known)
+    if isinstance(trigger, PollTrigger):
+        _check_poll(trigger, (*at, "trigger"), known, catalog)
     synchronous = isinstance(trigger, WebhookTrigger) and trigger.respond == "sync"
     if flow.retry:
         if synchronous:
             report.add((*at, "retry"), "invalid_value", "a synchronous flow has no retry: its caller waits", key=True)
         _check_retry(flow.retry, trigger.type, (*at, "retry"), known)
-    if flow.concurrency and (synchronous or trigger.type == "schedule"):
-        kind = "synchronous" if synchronous else "schedule"
+    if flow.concurrency and (synchronous or isinstance(trigger, Timed)):
+        kind = "synchronous" if synchronous else trigger.type
         report.add((*at, "concurrency"), "invalid_value", f"a {kind} flow has no concurrency", key=True)
     elif flow.concurrency:
         _check_concurrency(flow.concurrency, trigger.type, (*at, "concurrency"), known)
@@ -75,7 +74,7 @@ def _check_dedupe(dedupe: Dedupe, at: Location, report: Report) -> None:
             report.add((*at, "body"), "bad_expression", detail)
 
 
-def _check_schedule(trigger: ScheduleTrigger, at: Location, known: Known) -> None:
+def _check_schedule(trigger: Timed, at: Location, known: Known) -> None:
     report = known.report
     if (trigger.from_ is None) == (trigger.cron is None):
         report.add(at, "invalid_value", "a schedule takes either from, a config key, or cron")
@@ -94,6 +93,21 @@ def _check_schedule(trigger: ScheduleTrigger, at: Location, known: Known) -> Non
     if trigger.time_zone is not None and (wrong := check_time_zone(trigger.time_zone)):
         report.add((*at, "time_zone"), "bad_time_zone", wrong)
     check_duration(trigger.catch_up, (*at, "catch_up"), report)
+
+
+def _check_poll(trigger: PollTrigger, at: Location, known: Known, catalog: Catalog) -> None:
+    actions = ActionChecks(known.fields, catalog, known.report)
+    spec = actions.spec(trigger.action, (*at, "action"))
+    if spec is not None:
+        actions.check_use(trigger, spec, at)
+    Scope(known).check(trigger.inputs, (*at, "inputs"), secrets=True, roots=POLL_ROOTS)
+    for name in ("items", "id", "cursor"):
+        path = getattr(trigger, name)
+        try:
+            parse_path(f"output.{path}") if path is not None else None
+        except PathSyntax as error:
+            detail = f"a path such as body.orders: {error.message} (character {error.offset + 1 - len('output.')})"
+            known.report.add((*at, name), "bad_expression", detail)
 
 
 def _check_retry(retry: Retry, trigger: str, at: Location, known: Known) -> None:

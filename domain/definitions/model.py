@@ -136,16 +136,22 @@ class WebhookTrigger(Node):
     tags: dict[Key, str] = {}
 
 
-class ScheduleTrigger(Node):
+POLL = "$poll"  # the key of the step that polls
+
+
+class Timed(Node):
     """Either `from` (a schedule config variable) or `cron`."""
 
     model_config = one_of("from", "cron")
-    type: Literal["schedule"]
     from_: Key | None = Field(None, alias="from")
     cron: str | None = None
     time_zone: str | None = None
     overlap: Literal["skip", "allow"] = "skip"
     catch_up: Duration = "10m"
+
+
+class ScheduleTrigger(Timed):
+    type: Literal["schedule"]
 
 
 class DeployTrigger(Node):
@@ -160,9 +166,21 @@ class FlowTrigger(Node):
     type: Literal["flow"]
 
 
-class PollTrigger(Node):
-    model_config = ConfigDict(extra="allow", frozen=True)
+class PollTrigger(Timed):
+    """A schedule, and an action that says what there is: the flow runs with what is new, if anything is."""
+
     type: Literal["poll"]
+    action: str
+    connection: Key | None = None
+    inputs: dict[str, Any] = {}
+    items: str = Field(description="A path into what the action returns: the list")
+    id: str | None = Field(None, description="A path into each item: what tells it from others. Default: all of it")
+    cursor: str | None = Field(None, description="A path into what the action returns: where the next poll goes on")
+
+    @property
+    def step(self) -> "Step":
+        """The poll as a step of its own, of a key that no other one has."""
+        return Step.model_construct(key=POLL, action=self.action, connection=self.connection, inputs=self.inputs)
 
 
 Trigger = Annotated[

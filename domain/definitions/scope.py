@@ -12,6 +12,7 @@ from domain.values import Location, Path, PathSyntax, is_expression, parse_templ
 
 TRIGGER_ROOTS = frozenset({"trigger", "config", "customer", "instance", "execution", "flows"})
 STEP_ROOTS = TRIGGER_ROOTS | {"steps"}
+POLL_ROOTS = frozenset({"poll", "config", "customer", "instance", "flows"})
 ITEM_ROOTS = frozenset({"item", "index"})
 
 _MEMBERS = {
@@ -20,6 +21,7 @@ _MEMBERS = {
     "instance": ("id", "name"),
     "execution": ("id", "attempt"),
     "loop": ("item", "index"),
+    "poll": ("cursor",),
 }
 _KEYED = {"config": "a config key", "steps": "a step", "flows": "a flow"}
 _ROOTS = (*_MEMBERS, *_KEYED, *ITEM_ROOTS)

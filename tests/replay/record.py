@@ -16,18 +16,13 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.callbacks import callback_context
 from activities.log_streams import LogStreamActivities
 from activities.schedules import schedule_id
-from activities.waiting import tell_waiting
 from domain.bulk import ReplayInput, UpgradeInput
-from domain.callbacks import WAITING_CALLBACK, Place
-from domain.connections import ConnectionStatus
 from domain.definitions.model import Concurrency
-from domain.executions import WAITING_CONNECTION, Status
+from domain.executions import Status
 from domain.instants import utc_text
 from domain.messages import (
-    CALLBACK_SIGNAL,
     DELETE_CUSTOMER_WORKFLOW,
     DELETE_WORKFLOW,
     DELIVER_WORKFLOW,
@@ -51,34 +46,29 @@ from domain.messages import (
     RotateInput,
     queue_workflow_id,
 )
-from domain.oauth import Token
 from domain.queues import settings_of
 from domain.sweeps import DeliverInput, WatchInput
 from domain.upgrades import Wish
 from runtime.clock import utcnow
 from runtime.ids import new_id
-from store.callbacks import CallbacksTaken
-from store.connections import Connections
 from store.engine import Database
 from store.instance_flows import InstanceFlows
 from store.migrate import upgrade
 from store.queues import QueueOf
 from store.tables import ExecutionRow
 from tests.activities.bulk import Bulk
-from tests.activities.connecting import a_connection, deployed_with
 from tests.activities.fleet import fleet
 from tests.activities.kit import Kit, definition, working
 from tests.activities.streaming import line, streaming, write
 from tests.activities.test_drains import draining, held
 from tests.activities.watchtower import Tower, watching
-from tests.factories import Deployed, delivery, instance_flow, saved
+from tests.factories import Deployed, delivery, saved
 from tests.fakes import ScriptedHttp, response
 from tests.fixtures.temporal import KEYRING, eventually, plain_client, running_server
 from tests.replay.portable import portable
 from tests.replay.recorder import (
     GET,
     LOOP,
-    OAUTH,
     ORDER,
     POST,
     SAY,
@@ -89,6 +79,7 @@ from tests.replay.recorder import (
     ended,
     run,
 )
+from tests.replay.waiting import called_back, calls, polled, polled_nothing, waiting_for_a_connection
 from workflows.log_streams import LogStreamWorkflow
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -349,53 +340,6 @@ async def parked(recorder: Recorder) -> Handle:
     return recorder.kit.temporal.get_workflow_handle(first.id)
 
 
-async def calls(recorder: Recorder) -> Handle:
-    """It waits for one flow, goes on when another has failed, and lets a third run by itself."""
-    ask = {"key": "ask", "call": {"flow": "other", "inputs": {"order": "{{ trigger.body }}"}}}
-    careless = {"key": "try", "call": {"flow": "failing"}, "on_error": {"then": "continue"}}
-    steps = [ask, careless, {"key": "tell", "call": {"flow": "other", "wait": False}}]
-    of = {"trigger": {"type": "flow"}}
-    failing = {"key": "failing", "steps": [{"key": "no", "stop": {"fail": "No"}}]} | of
-    made = await recorder.kit.made(definition({"steps": steps}, {"key": "other", "steps": [GET]} | of, failing))
-    flows = [instance_flow(made.instance, key, 1, trigger="flow") for key in ("other", "failing")]
-    await saved(recorder.kit.database, *flows)
-    return await ended(await recorder.start_of(made))
-
-
-async def called_back(recorder: Recorder) -> Handle:
-    """By somebody who waits a while; then nobody calls in time."""
-    ask = {"key": "ask", "wait": {"timeout": "1h"}}
-    late = {"key": "late", "wait": {"timeout": "500ms"}, "on_error": {"then": "continue"}}
-    handle = await recorder.start_of(await recorder.kit.made(definition({"steps": [ask, SAY, late]})))
-
-    async def waits() -> bool:
-        return (await recorder.kit.execution(handle.id)).reason == WAITING_CALLBACK
-
-    await eventually(waits, 30)
-    place = Place(handle.id, 1, "ask")
-    async with recorder.kit.database.transaction() as session:
-        sealed = KEYRING.encrypt_json({"body": 7}, callback_context(*place))
-        assert await CallbacksTaken(session).take(place, sealed, utcnow())
-    await handle.signal(CALLBACK_SIGNAL, place.path)
-    return await ended(handle)
-
-
-async def waiting_for_a_connection(recorder: Recorder) -> Handle:
-    """A step whose connection must be authorised again, and is."""
-    database, wanted = recorder.kit.database, {"steps": [GET | {"connection": "shop"}, SAY]}
-    shop = await a_connection(database, OAUTH, Token("token"), status=ConnectionStatus.NEEDS_REAUTH)
-    handle = await recorder.start_of(await deployed_with(recorder.kit, definition(wanted), shop.id))
-
-    async def waits() -> bool:
-        return (await recorder.kit.execution(handle.id)).reason == WAITING_CONNECTION
-
-    await eventually(waits, 30)
-    async with database.transaction() as session:
-        await Connections(session).change(shop.id, shop.token_version, status=ConnectionStatus.ACTIVE)
-    assert await tell_waiting(recorder.kit.temporal, database, 9) == 1
-    return await ended(handle)
-
-
 async def log_stream(recorder: Recorder) -> Handle:
     """A failure, whose pause is cut short; then what is sent; then somebody disables it."""
     kit, queue = recorder.kit, new_id("queue")
@@ -445,9 +389,10 @@ _B = (failed, attempt_failed, attempt_repeated, canceled_in_the_back_off, cancel
 _C = (sleep, flow_timeout, stop_failed, schedule, deploy, deploy_flows, deploy_rejected, drain)
 _D = (retention, usage, reconcile, delete, delete_customer, rotate_keys, upgrade_in_rings)
 _E = (upgrade_rolled_back, upgrade_paused, replay_many, replay_stopped, queue)
-_F = (queue_gives_a_turn, parked, waiting_for_a_connection, calls, called_back, log_stream, watch, deliver, upkeep)
+_F = (queue_gives_a_turn, parked, log_stream, watch, deliver, upkeep)
+_G = (waiting_for_a_connection, calls, called_back, polled, polled_nothing)
 SHAPES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
-    shape.__name__: shape for shape in (*_A, *_B, *_C, *_D, *_E, *_F)
+    shape.__name__: shape for shape in (*_A, *_B, *_C, *_D, *_E, *_F, *_G)
 }
 
 

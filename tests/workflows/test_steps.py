@@ -93,8 +93,8 @@ async def test_template_error_that_continues_travels_with_the_next_step(stage: S
     assert close.records == []
 
 
-async def test_step_that_is_not_built_fails_for_good(stage: Stage, fakes: Fakes) -> None:
-    close = await stage.run({"key": "hold", "wait": {"timeout": "1h"}})
+async def test_step_of_no_known_kind_fails_for_good(stage: Stage, fakes: Fakes) -> None:
+    close = await stage.run({"key": "hold"})
     assert close.failure is not None
     assert (close.failure.code, close.failure.permanent) == ("not_supported_yet", True)
     assert fakes.paths == []

@@ -5,6 +5,7 @@ from tests.domain.definitions.snippets import HEAD, in_flow, problems, shown
 DEPLOY = "trigger: {type: deploy}\n"
 WEBHOOK = "trigger: {type: webhook}\n"
 SYNC = "trigger: {type: webhook, respond: sync}\n"
+POLL = "trigger: {type: poll, cron: 0 3 * * *, action: http.get, inputs: {url: x}, "
 CRON = "trigger: {type: schedule, cron: 0 3 * * *}\n"
 
 
@@ -28,7 +29,12 @@ CRON = "trigger: {type: schedule, cron: 0 3 * * *}\n"
         ("trigger: {type: webhook, dedupe: {header: ''}}", ["1:47 invalid_value trigger.dedupe.header"]),
         ("trigger: {type: webhook, dedupe: {body: '{{ x }}'}}", ["1:45 bad_expression trigger.dedupe.body"]),
         ("trigger: {type: flow}", []),
-        ("trigger: {type: poll, every: 5m}", ["1:21 not_supported_yet trigger.type"]),
+        (POLL + "items: body.orders}", []),
+        (POLL + "items: body.orders, id: 'order[0].id', cursor: headers.next}", []),
+        (POLL + "items: 'a b'}", ["1:87 bad_expression trigger.items"]),
+        (POLL + "items: a, from: nightly}", ["1:14 invalid_value trigger"]),
+        (POLL + "items: a}\nconcurrency: {mode: sequential}", ["2:5 invalid_value concurrency"]),
+        ("trigger: {type: poll, cron: 0 3 * * *, action: http.gett, items: a}", ["1:52 unknown_action trigger.action"]),
         (CRON, []),
         ("trigger: {type: schedule, cron: 0 3 * * *, time_zone: Europe/Berlin, overlap: allow}", []),
         ("trigger: {type: schedule, from: nightly, catch_up: 1h}", []),

@@ -63,12 +63,34 @@ class LiveConnections:
     def use(self, live: LiveConnection, key: str, hosts: tuple[str, ...] | None) -> Resolved:
         if live.row.kind != OAUTH2 or live.token is None:
             connection = Connection(key, live.row.kind, live.values, hosts)
-            return Resolved(connection, self._http, secret_texts(connection.kind, connection.values))
+            http: HttpSender = RefusableHttp(self._http, self.tokens, live)
+            return Resolved(connection, http, secret_texts(connection.kind, connection.values))
         # Nothing else of it: an action has no use for the client's secret.
         shown = {"access_token": live.token.access_token, "token_type": live.token.token_type}
         hidden = [live.token.access_token]
         http = RenewingHttp(self._http, self.tokens, live, hidden)
         return Resolved(Connection(key, OAUTH2, shown, hosts), http, hidden)
+
+
+class RefusableHttp:
+    """Notes when a target answers 401 to the fixed inputs of a reusable connection, and when it takes them again."""
+
+    def __init__(self, http: HttpSender, tokens: Tokens, live: LiveConnection) -> None:
+        self._http = http
+        self._tokens = tokens
+        self._live = live
+        self.is_refused = False
+
+    async def send(self, request: OutgoingRequest) -> IncomingResponse:
+        response = await self._http.send(request)
+        if not (request.secret_headers or request.secret_query):
+            return response
+        if response.status == 401:
+            self.is_refused = True
+            await self._tokens.refused(self._live)
+        elif response.status < 400 and self._live.row.refused_version == self._live.version:
+            await self._tokens.accepted(self._live)
+        return response
 
 
 class RenewingHttp:
@@ -123,7 +145,7 @@ class RenewingHttp:
 
 def failing(deployment: Configured, key: str | None, code: str, found: Resolved | None) -> str | None:
     """The connection that has made a step fail with `code`, if it is one that people can make work again."""
-    refused = found is not None and isinstance(found.http, RenewingHttp) and found.http.is_refused
+    refused = found is not None and isinstance(found.http, RenewingHttp | RefusableHttp) and found.http.is_refused
     if key is None or not (refused or code in NEEDS_A_PERSON):
         return None
     connection_id: str | None = deployment.connections.get(key, {}).get("connection_id")

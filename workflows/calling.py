@@ -28,7 +28,7 @@ class Calling:
         """The value of the step. Raises AttemptFailed."""
         try:
             called: Called = await workflow.execute_local_activity_method(
-                CallActivities.call_flow, message, **policies.LEDGER
+                CallActivities.call_flow, message, summary=message.flow, **policies.LEDGER
             )
         except (ActivityError, ApplicationError) as error:
             failure = failures.of_activity(error, message.path)

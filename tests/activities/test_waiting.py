@@ -16,7 +16,7 @@ from store.engine import Database
 from store.tables import ExecutionRow
 from store.waiting import WaitingExecutions
 from tests import factories
-from tests.activities.connecting import a_connection, connected, loopback_http
+from tests.activities.connecting import a_connection, connected, loopback_http, row_of
 from tests.activities.kit import Kit
 from tests.activities.test_connections import call, using
 from tests.fakes import ScriptedHttp
@@ -149,3 +149,16 @@ async def test_those_who_wait_are_told_in_their_order_once(database: Database) -
     assert await tell_waiting(client, database, 10) == 0
     assert signals.told == [ids[1], ids[3]]
     assert (await waiting(database))[ids[0]] == ("waiting_connection", other)
+
+
+async def test_step_waits_for_other_fixed_inputs_of_a_reusable_connection(kit: Kit, server: OAuthServer) -> None:
+    made = await a_connection(kit.database, {"token": "old"}, None, kind="http/bearer")
+    row = await using(kit, made.id, kind="http/bearer")
+    server.refuses = True
+    failure = await kit.step_fails(call(row, server, waits=True))
+    assert failure.details[0]["connection_id"] == made.id
+    assert (await row_of(kit.database, made.id)).status == "error"
+    server.refuses = False
+    server.accept("old")
+    assert (await kit.step(call(row, server, waits=True)))["status"] == 200
+    assert (await row_of(kit.database, made.id)).status == "active"

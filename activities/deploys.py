@@ -1,5 +1,6 @@
 """Deploying an instance: an immutable deployment and the switch to it, in one transaction."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -106,31 +107,35 @@ class DeployActivities:
 
     async def _switch(self, session: AsyncSession, message: DeployInput) -> DeployResult:
         deployment_id = deployment_id_of(message.job_id)
-        made = await session.get(DeploymentRow, deployment_id)
-        deploy = await self._read(session, message, move=made is None)
-        instance, now = deploy.instance, utcnow()
-        if made is None:  # else it is repeated, perhaps when another deploy has come since: that one stands
-            ensure_deployable(deploy.definition, deploy.values)
-            await ensure_connected(session, self._vault, instance, deploy.definition.fields(), deploy.values)
-            await Jobs(session).enter(message.job_id, "switching", now)
-            row = await self._deployment_row(session, deployment_id, deploy, now)
-            Instances(session).add_deployment(row)
-            await session.flush()
-            flows = await self._sync_flows(session, deploy, now)
-            instance.deployment_id, instance.deployed_at, instance.needs_deploy = row.id, now, False
-            await self._accept_deploy_flows(session, deploy, row, flows)
-            _note(session, message, deploy, now)
+        row = await session.get(DeploymentRow, deployment_id)
+        if row is None:  # else it is repeated, perhaps when another deploy has come since: that one stands
+            row = await self._make(session, message, deployment_id)
         await Jobs(session).enter(message.job_id, "schedules", utcnow())
-        return await self._result(session, deploy, deployment_id)
+        return await self._result(session, row)
 
-    async def _read(self, session: AsyncSession, message: DeployInput, *, move: bool) -> _Deploy:
+    async def _make(self, session: AsyncSession, message: DeployInput, deployment_id: str) -> DeploymentRow:
+        deploy = await self._read(session, message)
+        instance, now = deploy.instance, utcnow()
+        ensure_deployable(deploy.definition, deploy.values)
+        await ensure_connected(session, self._vault, instance, deploy.definition.fields(), deploy.values)
+        await Jobs(session).enter(message.job_id, "switching", now)
+        row = await self._deployment_row(session, deployment_id, deploy, now)
+        Instances(session).add_deployment(row)
+        await session.flush()
+        flows = await self._sync_flows(session, deploy, now)
+        instance.deployment_id, instance.deployed_at, instance.needs_deploy = row.id, now, False
+        await self._accept_deploy_flows(session, deploy, row, flows)
+        _note(session, message, deploy, now)
+        return row
+
+    async def _read(self, session: AsyncSession, message: DeployInput) -> _Deploy:
         instance = await Instances(session).get(message.instance_id, for_update=True)
         if instance is None:
             raise NotFound("There is no such instance")
         if instance.deleting:
             raise Conflict("The instance is being deleted")
         ensure_not_suspended(instance.suspended_at is not None)
-        if message.version_id and move:
+        if message.version_id:
             await move_in_bulk(session, self._configuration, instance, message.version_id)
         version = await session.get_one(VersionRow, instance.version_id)
         customer = await session.get_one(CustomerRow, instance.customer_id)
@@ -165,7 +170,7 @@ class DeployActivities:
     ) -> None:
         """Of flows that run at each deploy, and of schedules that fire once: at the first deploy that finds them so."""
         keys = {flow.id: f"deploy:{row.id}" for flow in flows if flow.trigger == TriggerKind.DEPLOY}
-        once = _firing_once(flows, deploy)
+        once = _firing_once(flows, deploy.definition, row.config)
         for fired in await Executions(session).by_dedupe_keys(once):
             del once[fired.instance_flow_id]
         if not keys and not once:
@@ -185,21 +190,23 @@ class DeployActivities:
                 )
                 await accept(session, self._payloads, request)
 
-    async def _result(self, session: AsyncSession, deploy: _Deploy, deployment_id: str) -> DeployResult:
-        flows = await InstanceFlows(session).of_instance(deploy.instance.id)
-        shared = (await common(session, [deploy.instance])).get(deploy.instance.id)
-        executions = await Executions(session).of_deployment(f"deploy:{deployment_id}", deploy.instance.id)
-        once = await Executions(session).by_dedupe_keys(_firing_once(flows, deploy))
+    async def _result(self, session: AsyncSession, row: DeploymentRow) -> DeployResult:
+        instance = await session.get_one(InstanceRow, row.instance_id)
+        flows = await InstanceFlows(session).of_instance(instance.id)
+        shared = (await common(session, [instance])).get(instance.id)
+        executions = await Executions(session).of_deployment(f"deploy:{row.id}", instance.id)
+        firing = _firing_once(flows, Definition.model_validate(row.definition), row.config)
+        once = await Executions(session).by_dedupe_keys(firing)
         return DeployResult(
-            deployment_id=deployment_id,
-            version=deploy.version.number,
+            deployment_id=row.id,
+            version=row.version_number,
             webhook_urls={
                 flow.key: url_of(self._public_url, shared or flow)
                 for flow in flows
                 if flow.trigger == TriggerKind.WEBHOOK
             },
             deploy_executions=list(executions),
-            once_executions=[row.id for row in once if row.deployment_id == deployment_id and row.held is None],
+            once_executions=[each.id for each in once if each.deployment_id == row.id and each.held is None],
         )
 
 
@@ -265,12 +272,11 @@ def _set_schedules(rows: list[InstanceFlowRow], definition: Definition, values: 
             row.schedule, row.schedule_dirty = schedule, True
 
 
-def _firing_once(flows: list[InstanceFlowRow], deploy: _Deploy) -> dict[str, str]:
+def _firing_once(flows: Sequence[InstanceFlowRow], definition: Definition, public: Mapping[str, Any]) -> dict[str, str]:
     """By the flow's id the dedupe key that its one execution has for ever."""
-    public = config.resolve(deploy.definition.fields(), deploy.values).public
-    found = {}
+    found, known = {}, {flow.key: flow.trigger for flow in definition.flows}
     for row in flows:
-        trigger = deploy.definition.flow(row.key).trigger
+        trigger = known.get(row.key)  # none of a flow that another deploy has brought since
         given = public.get(trigger.from_ or "") if isinstance(trigger, ScheduleTrigger) else None
         if given and given.get("type") == "once":
             found[row.id] = f"once:{row.id}"

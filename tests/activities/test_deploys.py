@@ -106,6 +106,25 @@ async def test_deploy_repeated_is_the_same_deploy(temporal_kit: Kit) -> None:
     assert counted == [1, 1, 1, 1]
 
 
+async def test_deploy_repeated_after_another_one_changes_nothing(temporal_kit: Kit) -> None:
+    """Not even when the instance has been suspended since."""
+    made = await undeployed(temporal_kit, {}, SETUP)
+    first = await deploy(temporal_kit, made, "job_1")
+    await moved_to(temporal_kit, made, {})
+    second = await deploy(temporal_kit, made, "job_2")
+    async with temporal_kit.database.transaction() as session:
+        (await session.get_one(InstanceRow, made.id)).suspended_at = NOW
+    again = await deploy(temporal_kit, made, "job_1")
+    assert (again.deployment_id, again.version, again.deploy_executions) == (
+        first.deployment_id,
+        first.version,
+        first.deploy_executions,
+    )
+    async with temporal_kit.database.snapshot() as session:
+        assert (await session.get_one(InstanceRow, made.id)).deployment_id == second.deployment_id
+    assert len(await temporal_kit.rows(DeploymentRow)) == 2
+
+
 async def test_urls_survive_a_redeploy(temporal_kit: Kit) -> None:
     made = await undeployed(temporal_kit, {}, {"key": "other"})
     first = await deploy(temporal_kit, made)

@@ -120,6 +120,7 @@ def api(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=30,
+        timeout_keep_alive=75,  # longer than those before it keep theirs: else one sends into a connection that closes
     )
 
 

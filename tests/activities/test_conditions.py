@@ -162,8 +162,8 @@ async def test_quiet_flow_is_overdue_once_and_again_after_it_has_run(tower: Towe
 @pytest.mark.parametrize(
     "given",
     [
-        {"deployed_at": utcnow()},
-        {"updated_at": utcnow()},
+        {"deployed_at": "now"},
+        {"updated_at": "now"},
         {"deployment_id": None},
         {"enabled": False},
         {"suspended_at": LONG_AGO},
@@ -173,6 +173,7 @@ async def test_quiet_flow_is_overdue_once_and_again_after_it_has_run(tower: Towe
 async def test_flow_that_could_not_have_run_is_not_overdue(tower: Tower, given: dict[str, Any]) -> None:
     await tower.monitor(OVERDUE, armed_at=LONG_AGO)
     made = await deployed_long_ago(tower)
+    given = {name: utcnow() if value == "now" else value for name, value in given.items()}
     await change(tower, InstanceRow, made.instance.id, **given)
     assert await tower.look() == 0
 

@@ -104,6 +104,7 @@ class Moved(NamedTuple):
 
 
 CLOCKS_DIFFER = timedelta(minutes=5)  # at most, between who accepts an execution and who begins or ends it
+ANY_EDITION = 2**31 - 1  # of an execution's retry
 FAR = datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -256,9 +257,11 @@ class Executions:
         given = values | {"execution_id": execution_id}
         await connection_of(self.session).execute(_change(tuple(values)), given)
 
-    async def move(self, execution_id: str, attempt: int, values: dict[str, Any], edition: int = 0) -> Moved | None:
-        """Change an execution that is not terminal, not in a later attempt already, and whose retry nobody has changed
-        since. None: nothing changed."""
+    async def move(
+        self, execution_id: str, attempt: int, values: dict[str, Any], edition: int = ANY_EDITION
+    ) -> Moved | None:
+        """Change an execution that is not terminal, not in a later attempt already, and of whose retry there is no newer
+        edition. None: nothing changed."""
         given = values | {"execution_id": execution_id, "up_to_attempt": attempt, "edition": edition}
         statement = _change(tuple(values), unless_ended=True)
         found = (await connection_of(self.session).execute(statement, given)).one_or_none()

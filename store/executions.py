@@ -260,8 +260,8 @@ class Executions:
     async def move(
         self, execution_id: str, attempt: int, values: dict[str, Any], edition: int = ANY_EDITION
     ) -> Moved | None:
-        """Change an execution that is not terminal, not in a later attempt already, and of whose retry there is no newer
-        edition. None: nothing changed."""
+        """Change an execution that is not terminal, not in a later attempt already, and has no newer edition of its
+        retry. None: nothing changed."""
         given = values | {"execution_id": execution_id, "up_to_attempt": attempt, "edition": edition}
         statement = _change(tuple(values), unless_ended=True)
         found = (await connection_of(self.session).execute(statement, given)).one_or_none()

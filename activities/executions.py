@@ -26,7 +26,7 @@ from activities.records import Log, error_json, log_lines, owner_of, write_contr
 from components.base import Registry
 from domain.definitions.model import Flow, PollTrigger
 from domain.errors import FlowgraftError
-from domain.executions import TERMINAL, RetryRule, Status, retry_rule
+from domain.executions import TERMINAL, RetryRule, Status, edition_of, retry_rule
 from domain.messages import ActionHint, Callbacks, CloseInput, Opened, OpenInput
 from domain.queues import QUEUED_BEHIND
 from runtime.clock import utcnow
@@ -104,7 +104,7 @@ class ExecutionActivities:
         row = await executions.opening(message.execution_id)
         if row is None and message.nominal_at and await self._accept_scheduled(session, message, tally):
             row = await executions.opening(message.execution_id)
-        if row is None or row.status in TERMINAL:
+        if row is None or row.status in TERMINAL or edition_of(row.retry) > message.edition:
             return Opened(proceed=False)
         if row.queue_key is not None and (row.status == Status.RETRYING or row.handed_over_at is None):
             return await self._park(executions, row, message)
@@ -234,9 +234,9 @@ class ExecutionActivities:
         }
 
     async def _close(self, session: AsyncSession, message: CloseInput, tally: Tally) -> Moved | None:
-        """None: it had ended already."""
+        """None: it had ended already, or its retry was changed and another workflow goes on with it."""
         row = await Executions(session).move(
-            message.execution_id, message.attempt, self._closing_values(message, utcnow())
+            message.execution_id, message.attempt, self._closing_values(message, utcnow()), message.edition
         )
         if row is None:
             return None

@@ -1,8 +1,9 @@
 """Handing an accepted execution over to Temporal: the one place that starts its workflow."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio.client import Client
@@ -17,7 +18,7 @@ from temporalio.common import (
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from domain.executions import MAX_DELAY, MIN_DELAY, RetryRule
+from domain.executions import MAX_DELAY, MIN_DELAY, RetryRule, Status
 from domain.jsontext import dumps
 from domain.messages import (
     CALLED_SIGNAL,
@@ -29,6 +30,7 @@ from domain.messages import (
     QueueInput,
     queue_workflow_id,
 )
+from runtime.clock import utcnow
 from runtime.temporal import INSTANCE_ID
 from store.executions import ExecutionView
 from store.queues import QueueOf
@@ -54,11 +56,14 @@ class Handover:
     queued: bool = False  # it waits in its flow's queue, which is told of it
     trigger: dict[str, Any] | None = None
     attempts_made: int = 0
+    workflow_id: str | None = None  # where it is not the execution's id: a schedule's
+    not_before: datetime | None = None  # when its next attempt is
     supersedes: tuple[str, ...] = ()  # workflows whose pending retry this delivery has made needless
 
 
-def handover_of(view: ExecutionView, *, attempts_made: int = 0) -> Handover:
-    """From the ledger; the payload is read by the execution itself."""
+def handover_of(view: ExecutionView, *, attempts_made: int = 0, queued: bool = True) -> Handover:
+    """From the ledger; the payload is read by the execution itself. Not `queued`: it has a workflow, or shall have
+    one, also while it waits in a queue."""
     row = view.row
     return Handover(
         execution_id=row.id,
@@ -72,9 +77,18 @@ def handover_of(view: ExecutionView, *, attempts_made: int = 0) -> Handover:
         retry=RetryRule(**row.retry),
         summary=summary(view.customer_name, view.instance_name, view.version_number, view.flow_name, row.trigger),
         replay_of=row.replay_of,
-        queued=row.queue_key is not None and row.handed_over_at is None,
+        queued=queued and row.queue_key is not None and row.handed_over_at is None,
         attempts_made=attempts_made,
+        workflow_id=row.workflow_id if row.workflow_id != row.id else None,
+        not_before=row.next_attempt_at,
     )
+
+
+def anew(view: ExecutionView) -> Handover:
+    """For a workflow that goes on where the ledger says that it was: an attempt under way is made once more."""
+    row = view.row
+    under_way = row.status == Status.RUNNING
+    return handover_of(view, attempts_made=row.attempt - 1 if under_way and row.attempt else row.attempt, queued=False)
 
 
 def summary(customer: str, instance: str, version: int, flow: str, trigger: str) -> str:
@@ -105,24 +119,36 @@ class Starter:
         signal: dict[str, Any] = {"start_signal": DELIVERY_SIGNAL, "start_signal_args": [handover.execution_id]}
         if not delivery:
             signal = {"id_conflict_policy": WorkflowIDConflictPolicy.FAIL}
+        with suppress(WorkflowAlreadyStartedError):
+            await self._start(handover, id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE, **signal)
+
+    async def begin_anew(self, handover: Handover, kept: TypedSearchAttributes = TypedSearchAttributes.empty) -> None:
+        """After a workflow of the same id, if there was one. Raises WorkflowAlreadyStartedError while one is open."""
+        await self._start(
+            handover,
+            kept,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+        )
+
+    async def _start(
+        self, handover: Handover, kept: TypedSearchAttributes = TypedSearchAttributes.empty, **how: Any
+    ) -> None:
         details = self.details(handover)
-        try:
-            await self._client.start_workflow(
-                EXECUTION_WORKFLOW,
-                execution_input(handover),
-                id=handover.execution_id,
-                task_queue=self._task_queue,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                retry_policy=retry_policy(handover.retry, handover.attempts_made),
-                search_attributes=search_attributes(handover),
-                static_summary=handover.summary,
-                static_details=details,
-                memo={"summary": handover.summary, "details": details},  # they survive a retry, the static ones do not
-                priority=Priority(fairness_key=handover.customer_id),
-                **signal,
-            )
-        except WorkflowAlreadyStartedError:
-            return
+        await self._client.start_workflow(
+            EXECUTION_WORKFLOW,
+            execution_input(handover),
+            id=handover.workflow_id or handover.execution_id,
+            task_queue=self._task_queue,
+            retry_policy=retry_policy(handover.retry, handover.attempts_made),
+            search_attributes=TypedSearchAttributes([*search_attributes(handover), *kept]),
+            static_summary=handover.summary,
+            static_details=details,
+            memo={"summary": handover.summary, "details": details},  # they survive a retry, the static ones do not
+            priority=Priority(fairness_key=handover.customer_id),
+            start_delay=max(handover.not_before - utcnow(), timedelta()) if handover.not_before else None,
+            **how,
+        )
 
     async def tell_caller(self, workflow_id: str, execution_id: str) -> None:
         """What it waits for has ended; it looks by itself now and then, so this may be lost."""

@@ -7,14 +7,14 @@ of the steps until now.
 from dataclasses import asdict
 
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
-from temporalio.common import SearchAttributeKey
 
 from activities.executions import CHECK_INTERVAL
 from activities.records import Log, log_lines, owner_of
+from activities.replacing import input_of
 from domain.executions import TERMINAL, Status, scheduled_execution_id
 from domain.messages import ExecutionInput, Failure
 from runtime.clock import utcnow
-from runtime.temporal import OUTCOME, REPLAY_OF, TRIGGER
+from runtime.temporal import OUTCOME, REPLAY_OF, SCHEDULED_AT, SCHEDULED_BY, TRIGGER
 from store.dialect import insert_ignore, values_of
 from store.engine import Database
 from store.logs import Logs
@@ -22,8 +22,6 @@ from store.tables import DeploymentRow, ExecutionRow, InstanceFlowRow, InstanceR
 
 RECOVERED = "recovered"
 LOST = Failure("record_lost", "The ledger had lost this execution: what Temporal knows of it was written down again")
-SCHEDULED_BY = SearchAttributeKey.for_keyword("TemporalScheduledById")
-SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 STATUSES = {
     WorkflowExecutionStatus.RUNNING: Status.RUNNING,
     WorkflowExecutionStatus.COMPLETED: Status.SUCCEEDED,
@@ -51,7 +49,7 @@ class Recovery:
 
     async def recover(self, execution_id: str, workflow: WorkflowExecution) -> bool:
         """False: it has come to the ledger meanwhile, or belongs to nothing that is here any more."""
-        given = await self._input(workflow)
+        given = await input_of(self._client, workflow)
         async with self._database.transaction() as session:
             flow = await session.get(InstanceFlowRow, given.instance_flow_id)
             instance = await session.get(InstanceRow, flow.instance_id) if flow is not None else None
@@ -67,16 +65,6 @@ class Recovery:
             log("warn", LOST.message)
             await Logs(session).add_many(log_lines(owner_of(row), row.attempt, None, log))
         return True
-
-    async def _input(self, workflow: WorkflowExecution) -> ExecutionInput:
-        """From the first event of its history, which alone has it."""
-        handle = self._client.get_workflow_handle(workflow.id, run_id=workflow.run_id)
-        async for event in handle.fetch_history_events(page_size=1):
-            payloads = event.workflow_execution_started_event_attributes.input.payloads
-            [given] = await workflow.data_converter.decode(payloads, [ExecutionInput])
-            assert isinstance(given, ExecutionInput)
-            return given
-        raise LookupError(f"{workflow.id} has no history")
 
 
 def _row(

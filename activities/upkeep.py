@@ -17,7 +17,7 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.executions import CHECK_INTERVAL
-from activities.handover import Starter, handover_of
+from activities.handover import Starter, anew, handover_of
 from activities.job_starts import JobStarter
 from activities.keeping import Keeping
 from activities.metering import Tally
@@ -25,9 +25,10 @@ from activities.outbox import announce_execution
 from activities.outcomes import note_failure
 from activities.recovery import outcome_of
 from activities.recurring import Recurring
+from activities.replacing import Replacer
 from activities.schedules import Schedules
 from activities.waiting import tell_waiting
-from domain.executions import TERMINAL, Status
+from domain.executions import TERMINAL, Status, edition_of
 from domain.messages import UPKEEP_SCHEDULE, UPKEEP_WORKFLOW, Failure
 from domain.sweeps import SweepReport
 from runtime import metrics
@@ -93,6 +94,7 @@ class UpkeepActivities:
         self._client = client
         self._database = database
         self._starter = starter
+        self._replacer = Replacer(client, starter)
         self._schedules = schedules
         self._jobs = jobs
         self._told = ""  # the last flow whose queue was told that something waits in it
@@ -156,6 +158,8 @@ class UpkeepActivities:
         handle = self._client.get_workflow_handle(row.workflow_id or row.id)
         if row.status in TERMINAL:
             return await self._let_go(handle, row.id)
+        if edition_of(row.retry) and row.status != Status.RUNNING and await self._replacer.replace(anew(view)):
+            return True
         try:
             described = await handle.describe()
         except RPCError as error:
@@ -187,7 +191,7 @@ class UpkeepActivities:
         """Temporal has never heard of it, or no longer: the ledger's records make what was done harmless."""
         if view.row.workflow_id != view.row.id:
             return await self._close(view, Status.FAILED, "workflow_lost", "The schedule's workflow is gone")
-        await self._starter.start(handover_of(view, attempts_made=max(view.row.attempt - 1, 0)))
+        await self._starter.start(anew(view))
         return True
 
     async def _close(self, view: ExecutionView, status: Status, code: str, message: str) -> bool:
@@ -203,7 +207,8 @@ class UpkeepActivities:
         }
         tally = Tally()
         async with self._database.transaction() as session:
-            moved = await Executions(session).move(view.row.id, view.row.max_attempts, values) is not None
+            edition = edition_of(view.row.retry)
+            moved = await Executions(session).move(view.row.id, view.row.max_attempts, values, edition) is not None
             if moved:
                 announce_execution(session, view.row, status, failure=Failure(code, message))
                 await InstanceFlows(session).note_ended(view.row, failed=status == Status.FAILED, at=now)

@@ -30,6 +30,10 @@ class Gateway(Protocol):
         """Tell a flow's queue that something may begin. False when Temporal is away: upkeep does it."""
         ...
 
+    async def replace(self, handover: Handover) -> bool:
+        """Begin its workflow anew, as the ledger has it now. False when Temporal is away: upkeep does it."""
+        ...
+
     async def cancel(self, workflow_id: str) -> bool:
         """Ask the workflow to end; a pending retry ends at once. False when Temporal is away."""
         ...

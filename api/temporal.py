@@ -15,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.handover import Handover, Starter
 from activities.job_starts import JobStarter
 from activities.log_streams import start_log_stream
+from activities.replacing import Replacer
 from activities.schedules import Schedules
 from activities.watching import tell_now
 from api.gateway import WorkflowLink
@@ -30,6 +31,7 @@ from workflows.deployment import DeployWorkflow
 CALL_SECONDS = 1.0  # `rpc_timeout` does not bound a call whose connection is refused
 DEPLOY_SECONDS = 30.0
 NOT_BEGUN_SECONDS = 0.1
+REPLACE_SECONDS = 3.0  # some calls, one after another
 AWAY_SECONDS = 1.0  # after a call that failed, how long nobody else waits for Temporal
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ class TemporalGateway:
         self._client = client
         self._settings = settings
         self._starter = Starter(client, settings.task_queue, settings.public_url)
+        self._replacer = Replacer(client, self._starter)
         self._schedules = Schedules(client, database, settings.task_queue)
         self._jobs = JobStarter(client, database, settings.task_queue)
         self._away_until = 0.0
@@ -61,6 +64,9 @@ class TemporalGateway:
 
     async def nudge(self, queue: QueueOf) -> bool:
         return await self._try(self._starter.nudge(queue))
+
+    async def replace(self, handover: Handover) -> bool:
+        return await self._try(self._replacer.replace(handover), seconds=REPLACE_SECONDS)
 
     async def cancel(self, workflow_id: str) -> bool:
         try:

@@ -17,6 +17,7 @@ from cli.watching import EXECUTION_COLUMNS, LogTail, finish_execution, follow_ex
 COLUMNS = (
     "id status trigger customer.name instance.name flow.name attempt max_attempts next_attempt_at queued_at error.code"
 )
+EDITED_COLUMNS = "id status attempt max_attempts next_attempt_at version.number deployment_id"
 STEP_COLUMNS = "path name component action attempt status started_at ended_at error.message"
 PREVIEW_COLUMNS = "path name action runs outside conditional succeeded"
 
@@ -165,6 +166,28 @@ def _print_preview(session: Session, preview: Json) -> None:
 def cancel(session: Session, execution_id: ExecutionId) -> None:
     """Cancel an execution; a pending retry ends at once."""
     session.out.item(session.api.post(at("executions", execution_id, "cancel")), "execution_id status")
+
+
+@command(app, "edit")
+def edit(
+    session: Session,
+    execution_id: ExecutionId,
+    next_attempt_at: Annotated[str | None, typer.Option(help="2026-03-01T12:00:00Z; what is over means now")] = None,
+    retries_left: Annotated[int | None, typer.Option(help="After the next attempt; 0: it is the last")] = None,
+    deployment: Annotated[str | None, typer.Option(metavar="ID", help="dep_…, or current: what is deployed")] = None,
+) -> None:
+    """Change an execution that waits."""
+    given = {"next_attempt_at": next_attempt_at, "retries_left": retries_left, "deployment_id": deployment}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if not changes:
+        raise typer.BadParameter("Say what to change")
+    session.out.item(session.api.patch(at("executions", execution_id), changes), EDITED_COLUMNS)
+
+
+@command(app, "retry-now")
+def retry_now(session: Session, execution_id: ExecutionId) -> None:
+    """Make the pending next attempt now."""
+    session.out.item(session.api.post(at("executions", execution_id, "retry_now")), EDITED_COLUMNS)
 
 
 @command(app, "watch")

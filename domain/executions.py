@@ -1,15 +1,19 @@
 """Executions: their statuses, how a failure is classified, and when the next attempt is."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from typing import Any
 
 from domain.definitions.model import Retry
 from domain.durations import parse_duration
 
 MIN_DELAY = timedelta(seconds=1)  # Temporal spaces the runs of one workflow id by a second.
 MAX_DELAY = timedelta(hours=24)
+MOST_RETRIES = 10
+LATEST = timedelta(days=30)  # from now, to which people may put off the next attempt
 CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -54,6 +58,7 @@ class RetryRule:
     exponential: bool = False
     max_delay_seconds: float = MAX_DELAY.total_seconds()
     transient_only: bool = False
+    edition: int = 0  # how often people have changed it for an execution that waited
 
     def delay(self, attempt: int, retry_after: float | None = None) -> timedelta:
         """The pause after a failed `attempt` (from 1). A target's Retry-After lengthens it, never past 24 h."""
@@ -66,6 +71,16 @@ class RetryRule:
         """Whether another attempt follows the one that has failed so."""
         wanted = transient or not self.transient_only
         return wanted and not permanent and attempt < self.max_attempts
+
+    def changed(self, attempt: int, retries_left: int | None) -> "RetryRule":
+        """For one that has made so many attempts. `retries_left` follow the next attempt, 0 makes it the last."""
+        most = self.max_attempts if retries_left is None else attempt + 1 + retries_left
+        return replace(self, max_attempts=most, edition=self.edition + 1)
+
+
+def edition_of(retry: Mapping[str, Any]) -> int:
+    """Of a rule as the ledger holds it."""
+    return int(retry.get("edition", 0))
 
 
 def retry_rule(retry: Retry | None) -> RetryRule:

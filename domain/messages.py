@@ -109,6 +109,7 @@ class OpenInput:
     run_id: str
     nominal_at: str | None = None  # a schedule's start: RFC 3339
     with_trigger: bool = False  # the start arguments did not hold the payload
+    edition: int = 0  # of the retry that it was begun with
 
 
 @dataclass
@@ -277,6 +278,7 @@ class CloseInput:
     reason: str | None = None
     nominal_at: str | None = None
     records: list[StepRecord] = field(default_factory=list)
+    edition: int = 0
 
 
 @dataclass

@@ -27,6 +27,8 @@ INTEGRATION_VERSION = SearchAttributeKey.for_keyword("IntegrationVersion")
 TRIGGER = SearchAttributeKey.for_keyword("Trigger")
 OUTCOME = SearchAttributeKey.for_keyword("Outcome")
 REPLAY_OF = SearchAttributeKey.for_keyword("ReplayOf")
+SCHEDULED_BY = SearchAttributeKey.for_keyword("TemporalScheduledById")  # Temporal's own
+SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 SEARCH_ATTRIBUTES = (
     CUSTOMER_ID,
     INSTANCE_ID,

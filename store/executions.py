@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, exists, insert, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, exists, func, insert, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.executions import OPEN, TERMINAL, Status
@@ -80,6 +80,7 @@ class Opening(NamedTuple):
     started_at: datetime | None
     handed_over_at: datetime | None
     is_test: bool
+    retry: dict[str, Any]
     instance_name: str
     customer_name: str
     customer_external_id: str | None
@@ -103,6 +104,7 @@ class Moved(NamedTuple):
 
 
 CLOCKS_DIFFER = timedelta(minutes=5)  # at most, between who accepts an execution and who begins or ends it
+ANY_EDITION = 2**31 - 1  # of an execution's retry
 FAR = datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -124,7 +126,7 @@ TABLE = table_of(ExecutionRow)
 INSERT, INSERT_PAYLOAD = insert(TABLE), insert(table_of(PayloadRow))
 OPENING = (
     select(
-        *(TABLE.c[name] for name in Opening._fields[:13]),
+        *(TABLE.c[name] for name in Opening._fields[:14]),
         InstanceRow.name.label("instance_name"),
         CustomerRow.name.label("customer_name"),
         CustomerRow.external_id.label("customer_external_id"),
@@ -255,9 +257,12 @@ class Executions:
         given = values | {"execution_id": execution_id}
         await connection_of(self.session).execute(_change(tuple(values)), given)
 
-    async def move(self, execution_id: str, attempt: int, values: dict[str, Any]) -> Moved | None:
-        """Change an execution that is not terminal and not in a later attempt already. None: nothing changed."""
-        given = values | {"execution_id": execution_id, "up_to_attempt": attempt}
+    async def move(
+        self, execution_id: str, attempt: int, values: dict[str, Any], edition: int = ANY_EDITION
+    ) -> Moved | None:
+        """Change an execution that is not terminal, not in a later attempt already, and has no newer edition of its
+        retry. None: nothing changed."""
+        given = values | {"execution_id": execution_id, "up_to_attempt": attempt, "edition": edition}
         statement = _change(tuple(values), unless_ended=True)
         found = (await connection_of(self.session).execute(statement, given)).one_or_none()
         return None if found is None else Moved._make(found)
@@ -329,6 +334,7 @@ def _change(columns: tuple[str, ...], *, unless_ended: bool = False) -> Any:
     if not unless_ended:
         return statement
     statement = statement.where(TABLE.c.status.not_in(TERMINAL), TABLE.c.attempt <= bindparam("up_to_attempt"))
+    statement = statement.where(func.coalesce(TABLE.c.retry["edition"].as_integer(), 0) <= bindparam("edition"))
     return statement.returning(*(TABLE.c[name] for name in Moved._fields))
 
 

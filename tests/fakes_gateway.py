@@ -19,6 +19,7 @@ class FakeGateway:
     deployed: DeployResult | Exception | None = None
     handed_over: list[Handover] = field(default_factory=list)
     deliveries: list[Handover] = field(default_factory=list)
+    replaced: list[Handover] = field(default_factory=list)
     canceled: list[str] = field(default_factory=list)
     deploys: list[DeployInput] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
@@ -47,6 +48,11 @@ class FakeGateway:
         if self.end is not None:
             await self.end(workflow_id)
         return self.end is not None
+
+    async def replace(self, handover: Handover) -> bool:
+        if not self.away:
+            self.replaced.append(handover)
+        return not self.away
 
     async def cancel(self, workflow_id: str) -> bool:
         return self._note(self.canceled, workflow_id)

@@ -175,6 +175,7 @@ class _Attempt:
             run_id=info.run_id,
             nominal_at=self.nominal_at,
             with_trigger=with_trigger,
+            edition=self.given.retry.edition,
         )
         opened: Opened = await workflow.execute_local_activity_method(
             ExecutionActivities.open_execution, message, **policies.LEDGER
@@ -205,4 +206,5 @@ class _Attempt:
             reason=reason,
             nominal_at=self.nominal_at,
             records=records,
+            edition=self.given.retry.edition,
         )

@@ -9,14 +9,15 @@ from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 
 from activities.payloads import Payload
-from api.deps import AfterCommit, CallerDep, EtagDep, PagerDep, ResourcesDep, Session
-from api.executions import service
+from api.deps import AfterCommit, CallerDep, EtagDep, PagerDep, PreconditionDep, ResourcesDep, Session
+from api.executions import editing, service
 from api.executions.schemas import (
     CancelRead,
     ExecutionDetail,
     ExecutionLink,
     ExecutionQuery,
     ExecutionRead,
+    ExecutionUpdate,
     Expiry,
     PayloadRead,
     PreviewQuery,
@@ -33,6 +34,7 @@ from api.routing import requires, v1_router
 from api.shapes import VersionRef
 from api.strict import JSON
 from domain.executions import Status
+from runtime.clock import utcnow
 from store.executions import Executions, ExecutionView
 from store.retries import Retries
 
@@ -63,7 +65,7 @@ async def list_(
 async def get(execution_id: str, session: Session, resources: ResourcesDep, tag: EtagDep) -> ExecutionDetail:
     """Read an execution: status, attempts, steps, lineage."""
     view = await service.get(session, execution_id)
-    tag(1)
+    tag(editing.revision(view.row))
     expiries = await service.expiries(session, resources.settings.retention, [view])
     return ExecutionDetail.of(
         view,
@@ -75,6 +77,44 @@ async def get(execution_id: str, session: Session, resources: ResourcesDep, tag:
         step_values_removed_at=view.row.step_values_removed_at,
         steps=await service.steps(session, resources.keyring, execution_id),
     )
+
+
+@router.patch("/executions/{execution_id}")
+@requires("execute")
+async def update(
+    execution_id: str,
+    body: ExecutionUpdate,
+    session: Session,
+    caller: CallerDep,
+    resources: ResourcesDep,
+    precondition: PreconditionDep,
+    tag: EtagDep,
+    after_commit: AfterCommit,
+) -> ExecutionRead:
+    """Change what waits: when its next attempt is, how many retries are left, what it runs on."""
+    view, handover = await editing.edit(
+        session, resources, caller.principal, execution_id, body.changes(), precondition
+    )
+    if handover is not None:
+        after_commit.append(partial(resources.gateway.replace, handover))
+    tag(editing.revision(view.row))
+    return read(resources, await service.expiries(session, resources.settings.retention, [view]), view)
+
+
+@router.post("/executions/{execution_id}/retry_now")
+@requires("execute")
+async def retry_now(
+    execution_id: str,
+    session: Session,
+    caller: CallerDep,
+    resources: ResourcesDep,
+    precondition: PreconditionDep,
+    tag: EtagDep,
+    after_commit: AfterCommit,
+) -> ExecutionRead:
+    """Make the next attempt now, as `next_attempt_at` does that is over."""
+    body = ExecutionUpdate(next_attempt_at=utcnow())
+    return await update(execution_id, body, session, caller, resources, precondition, tag, after_commit)
 
 
 @router.get("/executions/{execution_id}/payload")

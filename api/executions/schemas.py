@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.gateway import WorkflowLink
-from api.shapes import Filter, Input, Instant, Ref, VersionRef
-from domain.executions import Status, TriggerKind
+from api.shapes import Filter, Input, Instant, Patch, Ref, VersionRef
+from domain.executions import MOST_RETRIES, Status, TriggerKind
 from domain.replays import Runs
+from runtime.clock import utcnow
 from store.executions import ExecutionFilter, ExecutionView
 from store.tables import ExecutionRow
 
@@ -122,6 +123,7 @@ class ExecutionRead(BaseModel):
     attempt: int = Field(description="0 while queued")
     max_attempts: int
     next_attempt_at: Instant | None
+    deployment_id: str = Field(description="What it runs on")
     queued_at: Instant
     started_at: Instant | None
     ended_at: Instant | None
@@ -158,6 +160,7 @@ class ExecutionRead(BaseModel):
             attempt=row.attempt,
             max_attempts=row.max_attempts,
             next_attempt_at=row.next_attempt_at,
+            deployment_id=row.deployment_id,
             queued_at=row.queued_at,
             started_at=row.started_at,
             ended_at=row.ended_at,
@@ -225,6 +228,24 @@ class ReplayCreate(Input):
 
     version: Literal["current", "original"] = "current"
     from_: Literal["start", "failed_step"] = Field("start", alias="from")
+
+
+class ExecutionUpdate(Patch):
+    """What may be changed while it waits."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"next_attempt_at": "2026-03-01T12:00:00Z", "retries_left": 0}]}
+    )
+
+    next_attempt_at: Instant = Field(
+        default_factory=utcnow, description="Of one that waits for its next attempt; what is over means now"
+    )
+    retries_left: int = Field(
+        default_factory=int, ge=0, le=MOST_RETRIES, description="After the next attempt; 0: it is the last"
+    )
+    deployment_id: str = Field(
+        default_factory=str, min_length=1, description="Of its instance; `current`: what is deployed now"
+    )
 
 
 class PreviewQuery(Filter):

@@ -2,6 +2,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 
 from activities.handover import handover_of
@@ -116,15 +117,17 @@ async def _again(row: ExecutionRow) -> ExecutionRow:
     return ExecutionRow(**{column.name: getattr(row, column.name) for column in ExecutionRow.__table__.columns})
 
 
-async def test_lost_workflow_is_begun_anew_with_its_attempts(temporal_kit: Kit) -> None:
-    row = await running(temporal_kit, started=False, status=Status.RETRYING, attempt=2)
+@pytest.mark.parametrize(("status", "made"), [(Status.RUNNING, 1), (Status.RETRYING, 2)])
+async def test_lost_workflow_is_begun_anew_with_its_attempts(temporal_kit: Kit, status: Status, made: int) -> None:
+    """One under way is made once more; one that has failed is over."""
+    row = await running(temporal_kit, started=False, status=status, attempt=2)
     assert (await sweep(temporal_kit)).mended == 1
     handle = handle_of(temporal_kit, row)
     first = (await handle.fetch_history()).events[0].workflow_execution_started_event_attributes
     [given] = await temporal_kit.temporal.data_converter.decode(first.input.payloads, [ExecutionInput])
-    assert (given.execution_id, given.base_attempt, given.trigger) == (row.id, 1, None)
-    assert first.retry_policy.maximum_attempts == 2
-    assert (await temporal_kit.execution(row.id)).status == Status.RETRYING
+    assert (given.execution_id, given.base_attempt, given.trigger) == (row.id, made, None)
+    assert first.retry_policy.maximum_attempts == 3 - made
+    assert (await temporal_kit.execution(row.id)).status == status
     await handle.terminate()
 
 

@@ -1,6 +1,7 @@
 """`flowgraft executions`."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,18 @@ from tests.cli.terminal import Cli, Shop
 from tests.fixtures.stack import ADMIN_KEY, Stack
 
 Json = dict[str, Any]
+
+FAILING = """\
+schema: flowgraft/v1
+key: KEY
+name: Failing KEY
+config: [{page: Connect, fields: [{key: service, type: connection, connection: http/bearer}]}]
+flows:
+  - key: fail
+    trigger: {type: webhook}
+    retry: {retries: 3, delay: 30m}
+    steps: [{key: get, action: http.get, inputs: {url: "{{ trigger.body.id }}"}}]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +125,24 @@ def test_execution_is_canceled_and_watched(cli: Cli) -> None:
     watched = cli("executions", "watch", started, "--timeout", "30", "-o", "json", code=4)
     assert json.loads(watched.stdout)["status"] == "canceled"
     assert f"{started} canceled" in watched.stderr
+
+
+def test_execution_that_waits_is_changed(cli: Cli) -> None:
+    shop = make_shop(cli, FAILING)
+    started = cli.json("flows", "test", shop.flow("fail"), "-p", "-", input='{"id": 7}')["execution_id"]
+    while cli.json("executions", "get", started)["status"] != "retrying":
+        time.sleep(0.05)
+    [listed] = cli.json("executions", "list", "--instance-id", shop.id, "--status", "retrying")
+    assert (listed["attempt"], listed["max_attempts"], listed["next_attempt_at"] is not None) == (1, 4, True)
+    words = ["--next-attempt-at", "2099-01-01T00:00:00Z"]
+    assert "#/next_attempt_at" in cli("executions", "edit", started, *words, code=1).stderr
+    changed = cli.json("executions", "edit", started, "--retries-left", "0", "--deployment", "current")
+    assert (changed["attempt"], changed["max_attempts"]) == (1, 2)
+    cli("executions", "edit", started, code=2)
+    assert cli.json("executions", "retry-now", started)["status"] == "retrying"
+    watched = cli("executions", "watch", started, "--timeout", "30", code=4)
+    assert f"{started} failed, attempt 2 of 2" in watched.stderr
+    cli("executions", "retry-now", started, code=1)
 
 
 def test_watching_what_is_not_there_is_not_found(cli: Cli) -> None:

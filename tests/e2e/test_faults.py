@@ -130,6 +130,25 @@ async def test_a_step_is_tried_again_within_its_attempt(client: Client, spot: Sp
     assert [call.key for call in spot.calls] == [f"{execution_id}:post"] * 3
 
 
+@pytest.mark.parametrize("part", ["worker", "temporal", "api"])
+async def test_whatever_is_killed_in_the_back_off_the_next_attempt_is_made_once(
+    stack: Stack, client: Client, spot: Spot, part: str
+) -> None:
+    """Dead when the next attempt is due, it is made late, never twice."""
+    spot.script("/post", Answer(503), Answer(200))
+    made = await client.provision(call(retry="{retries: 3, delay: 2s}"), endpoint=spot.url)
+    execution_id = await client.delivered(made.url("call"), json={"id": 1})
+    waiting = await client.wait_for(execution_id, "retrying")
+    assert (waiting["attempt"], waiting["max_attempts"], waiting["next_attempt_at"] is not None) == (1, 4, True)
+    stack.kill(part)
+    await asyncio.sleep(3)
+    await stack.heal()
+    done = await client.wait_for(execution_id, "succeeded", timeout=60)
+    assert (done["attempt"], done["next_attempt_at"]) == (2, None)
+    assert [each.key for each in spot.calls] == [f"{execution_id}:post"] * 2
+    assert await _booked(client, made.customer["id"]) == (1, 0)
+
+
 async def test_a_deploy_without_temporal_changes_nothing(stack: Stack, client: Client, spot: Spot) -> None:
     made = await client.provision(call(), endpoint=spot.url)
     await client.configure(made.id, {"endpoint": f"{spot.url}/other"})

@@ -44,15 +44,19 @@ async def until(client: Client, replay_id: str, **wanted: Any) -> Json:
             await asyncio.sleep(0.1)
 
 
-async def test_a_killed_worker_replays_every_execution_once(stack: Stack, client: Client, spot: Spot) -> None:
+@pytest.mark.parametrize("part", ["worker", "temporal", "api"])
+async def test_whatever_is_killed_every_execution_is_replayed_once(
+    stack: Stack, client: Client, spot: Spot, part: str
+) -> None:
     made = await client.provision(call(), endpoint=spot.url)
     originals = await failures(client, spot, made, 12)
     started = await replay(client, made, rate_per_second=4)
     assert started["matched"] == 12
-    await until(client, started["id"], succeeded=3)
-    stack.kill_workers()
-    assert (await client.call("GET", f"/v1/replays/{started['id']}"))["succeeded"] < 12
-    stack.start_workers()
+    shown = await until(client, started["id"], succeeded=3)
+    stack.kill(part)
+    assert shown["succeeded"] < 12
+    await asyncio.sleep(1)
+    await stack.heal()
     shown = await until(client, started["id"], state="succeeded")
     assert (shown["succeeded"], shown["failed"], shown["skipped"], shown["done"]) == (12, 0, 0, 12)
     items = await client.all_of(f"/v1/replays/{started['id']}/items")

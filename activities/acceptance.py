@@ -13,7 +13,7 @@ from activities.payloads import Payload, Payloads
 from domain.errors import Unavailable
 from domain.executions import Status, TriggerKind, retry_rule
 from domain.pausing import HELD
-from domain.queues import QUEUE_FULL, QUEUED_BEHIND, QueueRule, settings_of
+from domain.queues import QUEUE_FULL, QueueRule, settings_of, waits_for
 from runtime.clock import utcnow
 from runtime.ids import new_id
 from store.executions import Acceptance, Executions
@@ -83,6 +83,13 @@ async def _make_room(session: AsyncSession, request: Request, now: datetime) -> 
         announce_execution(session, row, Status.SKIPPED)
 
 
+def _waits_for(request: Request) -> str | None:
+    if request.is_test:
+        return None
+    trigger, most = request.flow.trigger, request.customer.max_running
+    return waits_for(_rule(request), most, trigger, awaited=request.is_awaited)
+
+
 def _rule(request: Request) -> QueueRule:
     return QueueRule.of(settings_of(request.deployment.definition.flow(request.flow.key).concurrency))
 
@@ -101,7 +108,7 @@ async def _supersede(session: AsyncSession, execution: ExecutionRow) -> tuple[st
 def _row(request: Request, now: datetime) -> ExecutionRow:
     flow = request.deployment.definition.flow(request.flow.key)
     rule = retry_rule(flow.retry)
-    queued = settings_of(flow.concurrency) is not None and not request.is_test
+    waits_for = _waits_for(request)
     execution_id = new_id("exec")
     return ExecutionRow(
         id=execution_id,
@@ -112,7 +119,7 @@ def _row(request: Request, now: datetime) -> ExecutionRow:
         version_id=request.deployment.version_id,
         deployment_id=request.deployment.id,
         status=Status.QUEUED,
-        reason=HELD if request.hold else QUEUED_BEHIND if queued else None,
+        reason=HELD if request.hold else waits_for,
         held=request.instance.hold_number if request.hold else None,
         trigger=TriggerKind.FLOW if request.invoked_by else request.flow.trigger,
         is_test=request.is_test,
@@ -121,7 +128,7 @@ def _row(request: Request, now: datetime) -> ExecutionRow:
         resume_from=request.resume_from,
         dedupe_key=request.dedupe_key,
         unique_key=request.unique_key,
-        queue_key=request.queue_key if queued else None,
+        queue_key=request.queue_key if waits_for else None,
         invoked_by=request.invoked_by.id if request.invoked_by else None,
         invoked_path=request.invoked_path,
         call_depth=request.call_depth,

@@ -28,7 +28,7 @@ from domain.definitions.model import Flow, PollTrigger
 from domain.errors import FlowgraftError
 from domain.executions import TERMINAL, RetryRule, Status, edition_of, retry_rule
 from domain.messages import ActionHint, Callbacks, CloseInput, Opened, OpenInput
-from domain.queues import QUEUED_BEHIND
+from domain.queues import QUEUED_BEHIND, QueueRule, waits_for
 from runtime.clock import utcnow
 from runtime.crypto import Keyring
 from store.engine import Database
@@ -40,7 +40,7 @@ from store.logs import Logs
 from store.queues import QueueOf
 from store.retries import Retries, superseded_values
 from store.steps import Steps
-from store.tables import ExecutionRow, InstanceFlowRow, InstanceRow
+from store.tables import CustomerRow, ExecutionRow, InstanceFlowRow, InstanceRow
 
 CHECK_INTERVAL = timedelta(seconds=20)  # how soon upkeep compares an open execution with Temporal
 
@@ -146,11 +146,12 @@ class ExecutionActivities:
         return callbacks_of(self._keyring, self._public_url, row.id, message.attempt)
 
     async def _park(self, executions: Executions, row: Opening, message: OpenInput) -> Opened:
-        """Its retry is due, and it has given its slot away meanwhile: it waits again, at the place it always had."""
+        """It needs a slot. If its retry is due it has given its slot away meanwhile, and waits again, at the place that
+        it always had."""
         now = utcnow()
         values = {
             "status": Status.QUEUED,
-            "reason": QUEUED_BEHIND,
+            "reason": QUEUED_BEHIND if row.status == Status.RETRYING else row.reason,
             "handed_over_at": None,
             "next_attempt_at": None,
             "check_after": now + CHECK_INTERVAL,
@@ -199,6 +200,7 @@ class ExecutionActivities:
         row = _scheduled_row(
             message, flow, instance, deployment, retry_rule(deployment.definition.flow(flow.key).retry)
         )
+        await self._limit(session, row)
         if skipped:
             row.status, row.reason, row.ended_at = Status.SKIPPED, skipped, row.queued_at
             row.check_after = None
@@ -209,6 +211,13 @@ class ExecutionActivities:
             announce_execution(session, row, Status.SKIPPED)
             tally.finished(keys, row, row.status)
         return row
+
+    async def _limit(self, session: AsyncSession, row: ExecutionRow) -> None:
+        """One of a customer that has a limit waits for its slot like any other."""
+        customer = await session.get_one(CustomerRow, row.customer_id)
+        row.reason = waits_for(QueueRule(), customer.max_running, row.trigger, awaited=False)
+        if row.reason is not None:
+            row.queue_key, row.handed_over_at = "", None
 
     async def _skip_reason(
         self, executions: Executions, instance: InstanceRow, flow: Flow, instance_flow_id: str

@@ -11,7 +11,7 @@ from domain.messages import QueueInput, QueueStart, QueueTurn
 from domain.queues import QueueRule, next_to_begin
 from runtime.clock import utcnow
 from store.engine import Database
-from store.executions import Executions
+from store.executions import Executions, ExecutionView
 from store.queues import QueueOf, Queues
 
 MOST_AT_ONCE = 50  # claimed by one look
@@ -43,37 +43,38 @@ class QueueActivities:
         if stopped:
             return QueueTurn()
         rule = QueueRule.of(flow.concurrency)
-        running = await queues.running_keys(flow_id, hold=rule.hold)
-        waiting = await queues.next(flow_id, rule, running, MOST_AT_ONCE)
-        claimed = await queues.claim(next_to_begin(rule, waiting, running, MOST_AT_ONCE), utcnow())
+        most = min(MOST_AT_ONCE, await queues.free_of_customer(instance.customer_id))
+        running = await queues.running_keys(instance.customer_id, flow_id, hold=rule.hold)
+        waiting = await queues.next(flow_id, rule, running, MOST_AT_ONCE, awaited=not most)
+        claimed = await queues.claim(next_to_begin(rule, waiting, running, most or MOST_AT_ONCE), utcnow())
         views = [await executions.view(row.id) for row in claimed]
-        handovers = [handover_of(view, attempts_made=view.row.attempt) for view in views if view is not None]
         return QueueTurn(
-            begun=[
-                QueueStart(
-                    execution_id=each.execution_id,
-                    given=execution_input(each),
-                    attributes={name: value for name, value in attributes(each).items() if value},
-                    customer_id=each.customer_id,
-                    summary=each.summary,
-                    details=self._starter.details(each),
-                    parked=each.attempts_made > 0,
-                )
-                for each in handovers
-            ],
+            begun=[self._start(view) for view in views if view is not None],
             more=len(claimed) == MOST_AT_ONCE,
             over=not await queues.any_waiting(flow_id),
         )
 
+    def _start(self, view: ExecutionView) -> QueueStart:
+        handover = handover_of(view, attempts_made=view.row.attempt)
+        return QueueStart(
+            execution_id=handover.execution_id,
+            given=execution_input(handover),
+            attributes={name: value for name, value in attributes(handover).items() if value},
+            customer_id=handover.customer_id,
+            summary=handover.summary,
+            details=self._starter.details(handover),
+            parked=view.row.run_id is not None,
+            workflow_id=handover.workflow_id,
+        )
+
 
 async def slot_free(database: Database, starter: Starter, of: QueueOf) -> None:
-    """Tell the queue, if something waits in it. After the commit: what is accepted meanwhile tells it itself."""
+    """Tell whose turn it may be. After the commit: what is accepted meanwhile tells its queue itself."""
     async with database.snapshot() as session:
-        waits = await Queues(session).any_waiting(of.instance_flow_id)
-    if not waits:
-        return
-    try:
-        await starter.nudge(of)
-    except Exception as error:
-        # Upkeep tells it in some seconds.
-        log.warning("queue_not_told", error=type(error).__name__, detail=str(error)[:500])
+        waiting = await Queues(session).that_may_go_on(of)
+    for queue in waiting:
+        try:
+            await starter.nudge(queue)
+        except Exception as error:
+            # Upkeep tells it in some seconds.
+            log.warning("queue_not_told", error=type(error).__name__, detail=str(error)[:500])

@@ -29,7 +29,7 @@ from activities.replacing import Replacer
 from activities.schedules import Schedules
 from activities.waiting import tell_waiting
 from domain.executions import TERMINAL, Status, edition_of
-from domain.messages import UPKEEP_SCHEDULE, UPKEEP_WORKFLOW, Failure
+from domain.messages import TURN_SIGNAL, UPKEEP_SCHEDULE, UPKEEP_WORKFLOW, Failure
 from domain.sweeps import SweepReport
 from runtime import metrics
 from runtime.clock import utcnow
@@ -168,6 +168,8 @@ class UpkeepActivities:
             return _counted(LOST_THERE, await self._begin_anew(view))
         if described.status in ENDED:
             return _counted(ENDED_THERE, await self._close(view, *_end_of(described)))
+        if row.status == Status.QUEUED and row.run_id is not None and row.handed_over_at is not None:
+            await handle.signal(TURN_SIGNAL)  # it has a slot, and waits as if it had never been told
         if row.cancel_requested_at is None:
             return False
         if row.cancel_requested_at > utcnow() - CANCEL_GRACE:

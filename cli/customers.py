@@ -10,7 +10,8 @@ from cli.session import Flag, Many, Paging, Session, Text, command
 from cli.watching import finish_job
 
 COLUMNS = "id name external_id labels state created_at"
-FIELDS = "id name external_id description labels show_all_instances state created_at"
+FIELDS = "id name external_id description labels show_all_instances max_running state created_at"
+QUEUE = "limit running waiting oldest_waiting_at"
 
 app = typer.Typer(no_args_is_help=True, help="Your customers.")
 
@@ -30,6 +31,7 @@ class Fields:
     description: Annotated[str | None, typer.Option("--description", "-d")] = None
     label: Annotated[list[str] | None, typer.Option("--label", "-l", help="Repeated: all of them")] = None
     show_all_instances: Flag = None
+    max_running: Annotated[int | None, typer.Option(help="Executions at once; 0: no limit")] = None
 
     def given(self, **more: object) -> dict[str, object]:
         """What was said; the rest stays as it is."""
@@ -39,7 +41,8 @@ class Fields:
             "labels": self.label or None,
             "show_all_instances": self.show_all_instances,
         }
-        return {name: value for name, value in (said | more).items() if value is not None}
+        limit = {} if self.max_running is None else {"max_running": self.max_running or None}
+        return {name: value for name, value in (said | more).items() if value is not None} | limit
 
 
 @command(app, "list")
@@ -52,6 +55,12 @@ def list_(session: Session, filters: Filters, paging: Paging) -> None:
 def get(session: Session, customer_id: CustomerId) -> None:
     """Show a customer."""
     session.out.item(session.api.get(at("customers", customer_id)), FIELDS)
+
+
+@command(app, "queue")
+def queue(session: Session, customer_id: CustomerId) -> None:
+    """Show how many of its executions run and wait."""
+    session.out.item(session.api.get(at("customers", customer_id, "queue")), QUEUE)
 
 
 @command(app, "create")

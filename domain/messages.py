@@ -427,6 +427,7 @@ class QueueStart:
     summary: str
     details: str
     parked: bool = False  # it has begun before: its workflow waits to be told
+    workflow_id: str | None = None  # where it is not the execution's id: a schedule's
 
 
 @dataclass

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from domain.definitions.model import Concurrency
+from domain.executions import TriggerKind
 
 QUEUED_BEHIND = "queued_behind"
+CUSTOMER_LIMIT = "customer_limit"
 QUEUE_FULL = "queue_full"
+MOST_RUNNING = 1000  # of a customer
 WIDEST = 100  # at once, of a flow that keeps order per key and names no limit
 
 
@@ -48,6 +51,15 @@ def settings_of(concurrency: Concurrency | None) -> dict[str, Any] | None:
         "drop_oldest": concurrency.when_full == "drop_oldest",
     }
     return {"mode": concurrency.mode, "rule": rule}
+
+
+def waits_for(rule: QueueRule, max_running: int | None, trigger: str, *, awaited: bool) -> str | None:
+    """Why an execution may have to wait for a slot: its flow's queue, or how many of its customer's may run. None: it
+    begins at once. One that its caller waits for runs in the caller's slot; deploys and removals wait for nobody."""
+    if rule.limit is not None:
+        return QUEUED_BEHIND
+    exempt = awaited or trigger in (TriggerKind.DEPLOY, TriggerKind.REMOVE)
+    return None if max_running is None or exempt else CUSTOMER_LIMIT
 
 
 def next_to_begin(

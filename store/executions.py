@@ -73,6 +73,7 @@ class Opening(NamedTuple):
     customer_id: str
     deployment_id: str
     status: str
+    reason: str | None
     trigger: str
     payload_id: str | None
     queue_key: str | None
@@ -126,7 +127,7 @@ TABLE = table_of(ExecutionRow)
 INSERT, INSERT_PAYLOAD = insert(TABLE), insert(table_of(PayloadRow))
 OPENING = (
     select(
-        *(TABLE.c[name] for name in Opening._fields[:14]),
+        *(TABLE.c[name] for name in Opening._fields[:15]),
         InstanceRow.name.label("instance_name"),
         CustomerRow.name.label("customer_name"),
         CustomerRow.external_id.label("customer_external_id"),

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.executions import Status
-from domain.queues import QUEUE_FULL, QueueRule, Waiting
+from domain.queues import MOST_RUNNING, QUEUE_FULL, QueueRule, Waiting
 from store.paging import Page
-from store.tables import ExecutionRow, InstanceFlowRow, InstanceRow
+from store.tables import CustomerRow, ExecutionRow, InstanceFlowRow, InstanceRow
 
+TOLD_AT_ONCE = 20  # queues of a customer; upkeep tells the others
 STARTED_WITHIN = timedelta(seconds=5)  # else upkeep looks whether a claimed one has begun
 
 
@@ -38,25 +39,45 @@ class Queues:
         instance = await self.session.get(InstanceRow, flow.instance_id) if flow else None
         return None if flow is None or instance is None else (flow, instance)
 
-    async def running_keys(self, flow_id: str, *, hold: bool) -> list[str]:
-        """The keys of those that hold a slot, one entry for each."""
+    async def free_of_customer(self, customer_id: str) -> int:
+        """How many more of its executions may begin. Whoever claims some holds the customer meanwhile, if it has a
+        limit. What waits for its retry takes none of them, and what its caller waits for runs in the caller's."""
+        most = await self._max_running(customer_id)
+        if most is None:
+            return MOST_RUNNING
+        await self.session.execute(
+            select(CustomerRow.id).where(CustomerRow.id == customer_id).with_for_update(key_share=True)
+        )
+        return max(most - await self.running_of_customer(customer_id), 0)
+
+    async def running_of_customer(self, customer_id: str) -> int:
+        query = select(func.count()).where(ExecutionRow.customer_id == customer_id, *_in_slots())
+        query = query.where(ExecutionRow.status != Status.RETRYING, ~ExecutionRow.is_awaited)
+        return await self.session.scalar(query) or 0
+
+    async def running_keys(self, customer_id: str, flow_id: str, *, hold: bool) -> list[str]:
+        """The keys of those that hold a slot of the flow, one entry for each."""
         query = select(ExecutionRow.queue_key).where(
-            ExecutionRow.instance_flow_id == flow_id,
-            ExecutionRow.ended_at.is_(None),
-            ExecutionRow.queue_key.is_not(None),
-            ExecutionRow.handed_over_at.is_not(None),
+            ExecutionRow.customer_id == customer_id, ExecutionRow.instance_flow_id == flow_id, *_in_slots()
         )
         if not hold:
             query = query.where(ExecutionRow.status != Status.RETRYING)
         return [key or "" for key in await self.session.scalars(query)]
 
-    async def next(self, flow_id: str, rule: QueueRule, busy: Sequence[str], limit: int) -> list[Waiting]:
-        """The first ones; where order is kept per key, the first of each key that nobody is busy with."""
+    async def next(
+        self, flow_id: str, rule: QueueRule, busy: Sequence[str], limit: int, *, awaited: bool = False
+    ) -> list[Waiting]:
+        """The first ones; where order is kept per key, the first of each key that nobody is busy with. `awaited`: of
+        those only that their callers wait for."""
+        if awaited and rule.limit is None:
+            return []  # such ones do not wait here
         query = select(ExecutionRow.id, ExecutionRow.queue_key)
         if rule.per_key:
             query = select(func.min(ExecutionRow.id).label("id"), ExecutionRow.queue_key)
             query = query.where(ExecutionRow.queue_key.not_in(busy)).group_by(ExecutionRow.queue_key)
         query = query.where(ExecutionRow.instance_flow_id == flow_id, *_waiting())
+        if awaited:
+            query = query.where(ExecutionRow.is_awaited)
         rows = await self.session.execute(query.order_by(literal_column("1")).limit(limit))
         return [Waiting(row[0], row[1] or "") for row in rows]
 
@@ -66,6 +87,19 @@ class Queues:
         values = {"handed_over_at": now, "check_after": now + STARTED_WITHIN, "reason": None, "updated_at": now}
         rows = await self._returning(statement.values(**values))
         return sorted(rows, key=lambda row: row.id)
+
+    async def that_may_go_on(self, of: QueueOf) -> list[QueueOf]:
+        """Once one of this queue has given its slot back: it, and all queues of a customer that has a limit, the one
+        first that waits longest."""
+        if await self._max_running(of.customer_id) is None:
+            return [of] if await self.any_waiting(of.instance_flow_id) else []
+        first = select(func.min(ExecutionRow.id)).where(
+            ExecutionRow.instance_flow_id == InstanceFlowRow.id, *_waiting()
+        )
+        oldest = first.scalar_subquery()
+        query = _queues().where(InstanceRow.customer_id == of.customer_id, oldest.is_not(None))
+        rows = await self.session.execute(query.order_by(oldest).limit(TOLD_AT_ONCE))
+        return [QueueOf(*row) for row in rows]
 
     async def any_waiting(self, flow_id: str) -> bool:
         query = select(ExecutionRow.id).where(ExecutionRow.instance_flow_id == flow_id, *_waiting())
@@ -77,6 +111,13 @@ class Queues:
         query = query.where(ExecutionRow.instance_flow_id.in_(flow_ids), *_waiting())
         rows = await self.session.execute(query.group_by(ExecutionRow.instance_flow_id))
         return {row[0]: QueueCounts(row[1], row[2]) for row in rows}
+
+    async def counts_of_customer(self, customer_id: str) -> QueueCounts:
+        flows = select(InstanceFlowRow.id).join(InstanceRow, InstanceRow.id == InstanceFlowRow.instance_id)
+        flows = flows.where(InstanceRow.customer_id == customer_id)
+        query = select(func.count(), func.min(ExecutionRow.queued_at))
+        found = await self.session.execute(query.where(ExecutionRow.instance_flow_id.in_(flows), *_waiting()))
+        return QueueCounts(*found.one())
 
     async def in_order(self, flow_id: str, page: Page) -> Sequence[ExecutionRow]:
         """What waits, in its order."""
@@ -98,7 +139,7 @@ class Queues:
         first = first.order_by(ExecutionRow.id).limit(limit)
         ended = {"status": Status.CANCELED, "reason": "canceled", "ended_at": now, "updated_at": now}
         rows = await self._returning(update(ExecutionRow).where(ExecutionRow.id.in_(first)).values(**ended))
-        begun = [row.id for row in rows if row.attempt]
+        begun = [row.id for row in rows if row.run_id]
         if begun:
             await self.session.execute(update(ExecutionRow).where(ExecutionRow.id.in_(begun)).values(check_after=now))
         return rows
@@ -106,17 +147,34 @@ class Queues:
     async def with_waiting(self, after: str, limit: int) -> list[QueueOf]:
         """Queues that have something to do, by the flow's id: nobody has paused them or their instance."""
         some = select(ExecutionRow.id).where(ExecutionRow.instance_flow_id == InstanceFlowRow.id, *_waiting())
-        query = select(InstanceFlowRow.id, InstanceRow.id, InstanceRow.customer_id)
-        query = query.join(InstanceRow, InstanceRow.id == InstanceFlowRow.instance_id)
-        query = query.where(some.exists(), ~InstanceFlowRow.queue_paused, InstanceFlowRow.id > after)
-        query = query.where(InstanceRow.enabled, ~InstanceRow.deleting, InstanceRow.suspended_at.is_(None))
+        query = _queues().where(some.exists(), InstanceFlowRow.id > after)
         rows = await self.session.execute(query.order_by(InstanceFlowRow.id).limit(limit))
         return [QueueOf(*row) for row in rows]
+
+    async def _max_running(self, customer_id: str) -> int | None:
+        return await self.session.scalar(select(CustomerRow.max_running).where(CustomerRow.id == customer_id))
 
     async def _returning(self, statement: Any) -> Sequence[ExecutionRow]:
         options = {"synchronize_session": False, "populate_existing": True}
         found = statement.returning(ExecutionRow).execution_options(**options)
         return (await self.session.scalars(found)).all()
+
+
+def _queues() -> Select[str, str, str]:
+    """Those that nobody has paused, nor their instance."""
+    query = select(InstanceFlowRow.id, InstanceRow.id, InstanceRow.customer_id)
+    query = query.join(InstanceRow, InstanceRow.id == InstanceFlowRow.instance_id)
+    return query.where(
+        ~InstanceFlowRow.queue_paused, InstanceRow.enabled, ~InstanceRow.deleting, InstanceRow.suspended_at.is_(None)
+    )
+
+
+def _in_slots() -> tuple[ColumnElement[bool], ...]:
+    return (
+        ExecutionRow.queue_key.is_not(None),
+        ExecutionRow.handed_over_at.is_not(None),
+        ExecutionRow.ended_at.is_(None),
+    )
 
 
 def _waiting() -> tuple[ColumnElement[bool], ...]:

@@ -55,7 +55,7 @@ async def _begin(start: QueueStart) -> None:
     if start.parked:
         # One whose workflow is gone is begun anew by upkeep.
         with suppress(ApplicationError):
-            await workflow.get_external_workflow_handle(start.execution_id).signal(TURN_SIGNAL)
+            await workflow.get_external_workflow_handle(start.workflow_id or start.execution_id).signal(TURN_SIGNAL)
         return
     with suppress(WorkflowAlreadyStartedError):
         await workflow.start_child_workflow(

@@ -6,12 +6,13 @@ from typing import Annotated
 from fastapi import Query
 
 from api.customers import service
-from api.customers.schemas import CustomerCreate, CustomerQuery, CustomerRead, CustomerUpdate
+from api.customers.schemas import CustomerCreate, CustomerQuery, CustomerQueueRead, CustomerRead, CustomerUpdate
 from api.deps import AfterCommit, CallerDep, EtagDep, PagerDep, PreconditionDep, ResourcesDep, Session
 from api.paging import Listing
 from api.routing import requires, v1_router
 from api.shapes import DeletionRead
 from store.customers import CustomerFilter
+from store.queues import Queues
 
 router = v1_router("customers")
 
@@ -41,6 +42,21 @@ async def get(customer_id: str, session: Session, tag: EtagDep) -> CustomerRead:
     row = await service.get(session, customer_id)
     tag(row.revision)
     return CustomerRead.of(row)
+
+
+@router.get("/customers/{customer_id}/queue")
+@requires("read")
+async def queue(customer_id: str, session: Session) -> CustomerQueueRead:
+    """Read how many of its executions run and wait, in all its instances."""
+    row = await service.get(session, customer_id)
+    queues = Queues(session)
+    counts = await queues.counts_of_customer(row.id)
+    return CustomerQueueRead(
+        limit=row.max_running,
+        running=await queues.running_of_customer(row.id),
+        waiting=counts.waiting,
+        oldest_waiting_at=counts.oldest_waiting_at,
+    )
 
 
 @router.patch("/customers/{customer_id}")

@@ -6,11 +6,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from api.shapes import Filter, Input, Instant, Labels, Name, Patch, Text
+from domain.queues import MOST_RUNNING
 from store.tables import CustomerRow
 
 EXAMPLE: JsonDict = {"name": "Acme", "external_id": "crm-4711", "description": "Our first", "labels": ["beta"]}
 
 ExternalId = Annotated[Name, Field(description="The id this customer has with you")]
+
+
+MaxRunning = Annotated[
+    Annotated[int, Field(ge=1, le=MOST_RUNNING, strict=True)] | None,
+    Field(description="Executions at once, in all its instances; what is above waits. null: no limit"),
+]
 
 
 class CustomerCreate(Input):
@@ -21,6 +28,7 @@ class CustomerCreate(Input):
     description: Text | None = None
     labels: Labels = Field(default_factory=list)
     show_all_instances: bool = False
+    max_running: MaxRunning = None
 
 
 class CustomerUpdate(Patch):
@@ -31,6 +39,7 @@ class CustomerUpdate(Patch):
     description: Text | None = None
     labels: Labels = Field(default_factory=list)
     show_all_instances: bool = Field(default_factory=bool)
+    max_running: MaxRunning = None
 
 
 class CustomerQuery(Filter):
@@ -46,6 +55,7 @@ class CustomerRead(BaseModel):
     description: str | None
     labels: list[str]
     show_all_instances: bool
+    max_running: int | None
     state: str = Field(examples=["active", "deleting"])
     created_at: Instant
     updated_at: Instant
@@ -59,7 +69,17 @@ class CustomerRead(BaseModel):
             description=row.description,
             labels=row.labels,
             show_all_instances=row.show_all_instances,
+            max_running=row.max_running,
             state="deleting" if row.deleting else "active",
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
+
+
+class CustomerQueueRead(BaseModel):
+    """What has a slot, and what waits for one. Without a limit only flows with a queue of their own have slots."""
+
+    limit: int | None
+    running: int
+    waiting: int
+    oldest_waiting_at: Instant | None

@@ -87,7 +87,7 @@ def _bounded(at: datetime) -> datetime:
 
 def _waits_in_ledger(row: ExecutionRow) -> bool:
     """Nobody has told Temporal of it; whoever does reads it then."""
-    untold = row.status == Status.QUEUED and row.attempt == 0 and row.handed_over_at is None
+    untold = row.status == Status.QUEUED and row.run_id is None and row.handed_over_at is None
     return untold and (row.held is not None or row.queue_key is not None)
 
 

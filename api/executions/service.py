@@ -143,7 +143,7 @@ async def cancel(session: AsyncSession, principal: str, execution_id: str) -> Ex
     now = utcnow()
     if row.status == Status.QUEUED:
         row.status, row.reason, row.ended_at = Status.CANCELED, "canceled", now
-        row.check_after = now if row.attempt else None  # its next attempt waits in a queue: its workflow has to end
+        row.check_after = now if row.run_id else None  # it waits in a queue with a workflow, which has to end
         announce_execution(session, row, Status.CANCELED)
     else:
         row.cancel_requested_at = row.cancel_requested_at or now

@@ -154,7 +154,7 @@ async def _views(
     running = await InstanceFlows(session).open_counts(ids)
     last = await InstanceFlows(session).last_executions(ids)
     held = await HeldExecutions(session).counts_by_flow([each.id for each in instances if may_hold(each)])
-    queued = await Queues(session).counts([row.id for row in rows if row.concurrency is not None])
+    queued = await Queues(session).counts(ids)
     now = utcnow()
     return [
         FlowView(

@@ -16,6 +16,7 @@ class CustomerRow(Revised, Base):
     description: Mapped[str | None]
     labels: Mapped[list[str]]
     show_all_instances: Mapped[bool] = mapped_column(default=False)
+    max_running: Mapped[int | None]  # executions at once, in all its instances
     deleting: Mapped[bool] = mapped_column(default=False)
 
 

@@ -39,6 +39,13 @@ class ExecutionRow(Stamped, Base):
             "id",
             where="queue_key IS NOT NULL AND handed_over_at IS NULL AND held IS NULL AND status = 'queued'",
         ),
+        # What holds a slot, of its customer or of its flow's queue.
+        partial_index(
+            "ix_executions_in_slots",
+            "customer_id",
+            "instance_flow_id",
+            where="queue_key IS NOT NULL AND handed_over_at IS NOT NULL AND ended_at IS NULL",
+        ),
         # What an execution has called.
         partial_index("ix_executions_invoked_by", "invoked_by", "id", where="invoked_by IS NOT NULL"),
         # What waits for a connection, in its order.
@@ -93,7 +100,7 @@ class ExecutionRow(Stamped, Base):
     payload_size: Mapped[int] = mapped_column(default=0)
     dedupe_key: Mapped[str | None]
     unique_key: Mapped[str | None]  # keyed hash of the retry's `unique_by`
-    queue_key: Mapped[str | None]  # of a flow with a queue: keyed hash of what it keeps order with, or empty
+    queue_key: Mapped[str | None]  # of one that needs a slot: keyed hash of what it keeps order with, or empty
     invoked_by: Mapped[str | None]  # the execution that has called it
     invoked_path: Mapped[str | None]  # by which of its steps
     call_depth: Mapped[int] = mapped_column(default=0, server_default="0")  # how many calls deep

@@ -8,7 +8,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from activities.handover import handover_of
 from activities.schedules import schedule_id
 from domain.executions import RetryRule, Status
-from domain.messages import ExecutionInput
+from domain.messages import TURN_SIGNAL, ExecutionInput
 from domain.sweeps import SweepReport
 from runtime.clock import utcnow
 from store.executions import Executions
@@ -215,4 +215,20 @@ async def test_workflow_of_a_superseded_execution_is_let_go(temporal_kit: Kit) -
         return any(event.HasField("workflow_execution_cancel_requested_event_attributes") for event in history.events)
 
     await eventually(asked_to_end)
+    await handle_of(temporal_kit, row).terminate()
+
+
+async def test_one_that_has_a_slot_is_told_again(temporal_kit: Kit) -> None:
+    """What told it was lost with a worker, between the claim and the signal."""
+    slot = {"status": Status.QUEUED, "queue_key": "", "run_id": "run-1", "handed_over_at": utcnow()}
+    row = await running(temporal_kit, started=False, **slot)
+    async with temporal_kit.database.snapshot() as session:
+        view = await Executions(session).view(row.id)
+    assert view is not None
+    await temporal_kit.starter.start(handover_of(view))
+    report = await sweep(temporal_kit)
+    assert (report.failed, report.mended) == (0, 0)
+    history = await handle_of(temporal_kit, row).fetch_history()
+    signals = [event.workflow_execution_signaled_event_attributes.signal_name for event in history.events]
+    assert TURN_SIGNAL in signals
     await handle_of(temporal_kit, row).terminate()

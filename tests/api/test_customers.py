@@ -170,3 +170,16 @@ async def test_events_name_keys_and_no_values(client: httpx2.AsyncClient, sqlite
         ("customer.updated", "bootstrap", made["id"]),
     ]
     assert rows[1].details == {"changed": ["description", "name"]}
+
+
+async def test_how_many_run_at_once_is_bounded(client: httpx2.AsyncClient) -> None:
+    customer = await create(client, max_running=5)
+    path = f"/v1/customers/{customer['id']}"
+    assert customer["max_running"] == 5
+    for wrong in (0, -1, 1001, "many", 1.5, True):
+        response = await client.patch(path, json={"max_running": wrong})
+        assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "#/max_running")
+    queue = {"limit": 5, "running": 0, "waiting": 0, "oldest_waiting_at": None}
+    assert (await client.get(f"{path}/queue")).json() == queue
+    assert (await client.patch(path, json={"max_running": None})).json()["max_running"] is None
+    assert (await client.get("/v1/customers/cust_nobody/queue")).status_code == 404

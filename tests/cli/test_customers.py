@@ -13,6 +13,12 @@ def test_customer_lives_and_dies(cli: Cli) -> None:
     changed = cli.json("customers", "update", made["id"], "-l", "gone", "--no-show-all-instances")
     assert (changed["name"], changed["labels"], changed["show_all_instances"]) == (name, ["gone"], False)
 
+    assert changed["max_running"] is None
+    assert cli.json("customers", "update", made["id"], "--max-running", "5")["max_running"] == 5
+    queue = {"limit": 5, "running": 0, "waiting": 0, "oldest_waiting_at": None}
+    assert cli.json("customers", "queue", made["id"]) == queue
+    assert cli.json("customers", "update", made["id"], "--max-running", "0")["max_running"] is None
+
     assert cli("customers", "delete", made["id"], "--confirm-name", "Another", code=1).stderr
     deleted = cli("customers", "delete", made["id"], "--confirm-name", name, "--wait", "--timeout", "30")
     assert "succeeded" in deleted.stdout

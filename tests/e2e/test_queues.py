@@ -33,6 +33,29 @@ flows:
 """
 
 
+STEPS = """\
+    steps:
+      - {key: begin, action: http.post, inputs: {url: "{{ config.endpoint }}/begin", json: {}}}
+      - {key: end, action: http.post, inputs: {url: "{{ config.endpoint }}/end", json: {}}}
+"""
+PARALLEL = f"""\
+schema: flowgraft/v1
+key: KEY
+name: Parallel KEY
+config: [{{page: Connect, fields: [{{key: endpoint, type: string}}]}}]
+flows:
+  - key: one
+    trigger: {{type: webhook}}
+{STEPS}
+  - key: two
+    trigger: {{type: webhook}}
+{STEPS}
+  - key: timed
+    trigger: {{type: schedule, cron: "0 0 1 1 *"}}
+{STEPS}
+"""
+
+
 def queued(concurrency: str) -> str:
     return QUEUED.replace("CONCURRENCY", concurrency)
 
@@ -181,17 +204,87 @@ async def test_a_replay_waits_in_the_queue_and_a_test_does_not(client: Client, s
     await client.wait_for(replayed["execution_id"], "succeeded")
 
 
-async def test_a_customer_that_floods_does_not_hold_up_another(client: Client, spot: Spot) -> None:
-    flooding = await client.provision(queued("{mode: throttled, limit: 100}"), endpoint=spot.url)
-    other = await client.provision(queued("{mode: sequential}"), endpoint=spot.url)
-    flood = await asyncio.gather(
-        *(client.delivered(flooding.url("queued"), json={"id": each, "key": "a"}) for each in range(300))
-    )
+@pytest.mark.parametrize(("most", "number"), [(None, 300), (20, 5000)], ids=["no limit", "a limit"])
+async def test_a_customer_that_floods_does_not_hold_up_another(
+    client: Client, spot: Spot, most: int | None, number: int
+) -> None:
+    """Temporal's fairness sees to it where nobody has set a limit; with one the flood does not come to Temporal."""
+    flooding = await client.provision(PARALLEL, endpoint=spot.url)
+    other = await client.provision(PARALLEL, endpoint=spot.url)
+    await client.call("PATCH", f"/v1/customers/{flooding.customer['id']}", json={"max_running": most})
+    gate = asyncio.Semaphore(50)
+
+    async def flood(each: int) -> str:
+        async with gate:
+            return await client.delivered(flooding.url("one"), json={"id": each})
+
     began = perf_counter()
-    (single,) = await delivered(client, other, 1)
-    await client.wait_for(single, "succeeded")
-    took = perf_counter() - began
-    left = len([each for each in await client.executions(instance_id=flooding.id) if each["status"] != "succeeded"])
-    measured.info("one delivery beside %d of another customer: %.1f s, %d of those were left", len(flood), took, left)
-    assert took < 10
-    await until_over(client, list(flood), timeout=120)
+    flooded = await asyncio.gather(*(flood(each) for each in range(number)))
+    accepted = perf_counter() - began
+    assert len(set(flooded)) == number
+    took = [await timed(client, other) for _ in range(3)]
+    left = await client.call("GET", f"/v1/flows/{flooding.flows['one']['id']}")
+    open_ones = left["queue"]["waiting"] + left["queue"]["running"]
+    measured.info("%d accepted in %.0f s; beside them one took %s s; %d were left", number, accepted, took, open_ones)
+    assert max(took) < 10
+    assert open_ones > 0
+    if most is None:
+        await until_over(client, flooded, timeout=120)
+        return
+    queue = f"/v1/flows/{flooding.flows['one']['id']}/queue"
+    while (await client.call("POST", f"{queue}/clear"))["canceled"]:
+        continue
+
+
+async def timed(client: Client, made: Provision) -> float:
+    began = perf_counter()
+    await client.wait_for(await client.delivered(made.url("one"), json={}), "succeeded", timeout=60)
+    return round(perf_counter() - began, 1)
+
+
+async def test_a_customers_limit_holds_across_its_flows_though_the_worker_is_killed(
+    stack: Stack, client: Client, spot: Spot
+) -> None:
+    """Both flows run in parallel, and share three slots."""
+    made = await client.provision(PARALLEL, endpoint=spot.url)
+    await client.call("PATCH", f"/v1/customers/{made.customer['id']}", json={"max_running": 3})
+    spot.script("/begin", Answer(delay=0.05))
+    ids = [await client.delivered(made.url("one" if each % 2 else "two"), json={"id": each}) for each in range(40)]
+    await spot.until_called("/end", 8)
+    queue = await client.call("GET", f"/v1/customers/{made.customer['id']}/queue")
+    assert (queue["limit"], queue["running"] <= 3, queue["waiting"] > 0) == (3, True, True)
+    last = await client.execution(ids[-1])
+    assert (last["status"], last["reason"]) == ("queued", "customer_limit")
+    stack.kill_workers()
+    await asyncio.sleep(0.5)
+    stack.start_workers()
+    await until_over(client, ids)
+    assert most_at_once(spot) == 3
+    assert set(executions(spot, "/end")) == set(ids)
+    queue = await client.call("GET", f"/v1/customers/{made.customer['id']}/queue")
+    assert (queue["running"], queue["waiting"], queue["oldest_waiting_at"]) == (0, 0, None)
+
+
+async def first_of(client: Client, flow_id: str) -> str:
+    """Its first execution, once there is one."""
+    async with asyncio.timeout(20):
+        while not (found := await client.executions(flow_id=flow_id)):
+            await asyncio.sleep(0.05)
+    return str(found[0]["id"])
+
+
+async def test_a_schedule_waits_for_a_slot_of_its_customer(stack: Stack, client: Client, spot: Spot) -> None:
+    made = await client.provision(PARALLEL, endpoint=spot.url)
+    await client.call("PATCH", f"/v1/customers/{made.customer['id']}", json={"max_running": 1})
+    spot.hold("/begin")
+    first = await client.delivered(made.url("one"), json={"id": 1})
+    await spot.until_called("/begin")
+    flow_id = made.flows["timed"]["id"]
+    await (await stack.temporal_client()).get_schedule_handle(f"schedule-{flow_id}").trigger()
+    fired = await first_of(client, flow_id)
+    waiting = await client.wait_for(fired, "queued")
+    assert (waiting["reason"], waiting["attempt"]) == ("customer_limit", 0)
+    spot.release()
+    for each in (first, fired):
+        await client.wait_for(each, "succeeded")
+    assert most_at_once(spot) == 1

@@ -19,6 +19,7 @@ from activities.metering import FlowNames, Tally
 from activities.outbox import announce_execution, announce_lines
 from activities.outcomes import note_failure
 from activities.pace import Pace
+from activities.parking import park
 from activities.payloads import Payloads
 from activities.polling import cursor_of
 from activities.queues import slot_free
@@ -37,6 +38,7 @@ from store.instance_flows import InstanceFlows
 from store.instances import Instances
 from store.lineage import Lineage
 from store.logs import Logs
+from store.parking import Parking
 from store.queues import QueueOf
 from store.retries import Retries, superseded_values
 from store.steps import Steps
@@ -263,8 +265,10 @@ class ExecutionActivities:
                 await InstanceFlows(session).note_ended(row, failed=failed, at=utcnow())
             if failed:
                 await note_failure(session, row, message.failure.code if message.failure else "failed", utcnow())
+                await park(session, row, utcnow())
             if row.root_id is not None and status == Status.SUCCEEDED:
                 await Lineage(session).note_success(row.root_id, row.id, utcnow())
+                await Parking(session).note_success(row.instance_flow_id, row.root_id, utcnow())
             tally.finished(await self._names.of(session, row.instance_flow_id), row, status)
             await self._keeping.end(session, row.instance_id, row.id, utcnow())
         return row

@@ -6,6 +6,7 @@ from temporalio import activity
 
 from activities.errors import translate
 from activities.handover import Starter, attributes, execution_input, handover_of
+from activities.parking import parked
 from domain.errors import FlowgraftError
 from domain.messages import QueueInput, QueueStart, QueueTurn
 from domain.queues import QueueRule, next_to_begin
@@ -43,9 +44,12 @@ class QueueActivities:
         if stopped:
             return QueueTurn()
         rule = QueueRule.of(flow.concurrency)
+        stands = await parked(session, flow_id, rule, utcnow())
         most = min(MOST_AT_ONCE, await queues.free_of_customer(instance.customer_id))
         running = await queues.running_keys(instance.customer_id, flow_id, hold=rule.hold)
-        waiting = await queues.next(flow_id, rule, running, MOST_AT_ONCE, awaited=not most)
+        waiting = await queues.next(
+            flow_id, rule, running, MOST_AT_ONCE, awaited=not most, closed=stands.keys, except_roots=stands.roots
+        )
         claimed = await queues.claim(next_to_begin(rule, waiting, running, most or MOST_AT_ONCE), utcnow())
         views = [await executions.view(row.id) for row in claimed]
         return QueueTurn(

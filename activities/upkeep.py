@@ -23,6 +23,7 @@ from activities.keeping import Keeping
 from activities.metering import Tally
 from activities.outbox import announce_execution
 from activities.outcomes import note_failure
+from activities.parking import park
 from activities.recovery import outcome_of
 from activities.recurring import Recurring
 from activities.replacing import Replacer
@@ -39,6 +40,7 @@ from store.idempotency import IdempotencyRecords
 from store.instance_flows import InstanceFlows
 from store.jobs import Jobs
 from store.lineage import Lineage
+from store.parking import Parking
 from store.queues import Queues
 from store.tables import InstanceFlowRow, InstanceRow
 
@@ -216,8 +218,10 @@ class UpkeepActivities:
                 await InstanceFlows(session).note_ended(view.row, failed=status == Status.FAILED, at=now)
                 if status == Status.FAILED:
                     await note_failure(session, view.row, code, now)
+                    await park(session, view.row, now)
                 if status == Status.SUCCEEDED and view.row.root_id is not None:
                     await Lineage(session).note_success(view.row.root_id, view.row.id, now)
+                    await Parking(session).note_success(view.row.instance_flow_id, view.row.root_id, now)
                 tally.finished(await InstanceFlows(session).keys_of(view.row.instance_flow_id), view.row, status)
                 await self._keeping.end(session, view.row.instance_id, view.row.id, now)
         tally.count()

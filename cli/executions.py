@@ -45,6 +45,7 @@ class Filters:
     waiting_connection_id: Many = None
     originals_only: Annotated[bool | None, typer.Option("--originals-only", help="No replays")] = None
     unresolved: Annotated[bool | None, typer.Option("--unresolved", help="Failed, and no replay succeeded")] = None
+    parked: Annotated[bool | None, typer.Option("--parked", help="Failed, and others wait behind them")] = None
     hide_no_changes: Annotated[
         bool | None, typer.Option("--hide-no-changes", help="Without polls that found nothing new")
     ] = None
@@ -188,6 +189,12 @@ def edit(
 def retry_now(session: Session, execution_id: ExecutionId) -> None:
     """Make the pending next attempt now."""
     session.out.item(session.api.post(at("executions", execution_id, "retry_now")), EDITED_COLUMNS)
+
+
+@command(app, "unpark")
+def unpark(session: Session, execution_id: ExecutionId) -> None:
+    """Let its queue go on without one that has failed for good."""
+    session.out.item(session.api.post(at("executions", execution_id, "unpark")), "id status parked_until")
 
 
 @command(app, "watch")

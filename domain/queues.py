@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from domain.definitions.model import Concurrency
+from domain.durations import parse_duration
 from domain.executions import TriggerKind
 
 QUEUED_BEHIND = "queued_behind"
+BEHIND_PARKED = "behind_parked"
 CUSTOMER_LIMIT = "customer_limit"
+PARKED_FOR = "24h"
 QUEUE_FULL = "queue_full"
 MOST_RUNNING = 1000  # of a customer
 WIDEST = 100  # at once, of a flow that keeps order per key and names no limit
@@ -30,6 +33,7 @@ class QueueRule:
     hold: bool = False  # what waits for its retry keeps its slot
     max_length: int | None = None
     drop_oldest: bool = False
+    park_seconds: float | None = None  # how long one that has failed for good keeps its place; none: it does not
 
     @classmethod
     def of(cls, settings: Mapping[str, Any] | None) -> Self:
@@ -49,8 +53,15 @@ def settings_of(concurrency: Concurrency | None) -> dict[str, Any] | None:
         "hold": concurrency.on_failure == "hold",
         "max_length": concurrency.max_length,
         "drop_oldest": concurrency.when_full == "drop_oldest",
+        "park_seconds": _park_seconds(concurrency),
     }
     return {"mode": concurrency.mode, "rule": rule}
+
+
+def _park_seconds(concurrency: Concurrency) -> float | None:
+    if concurrency.when_failed != "park":
+        return None
+    return parse_duration(concurrency.park_for or PARKED_FOR).total_seconds()
 
 
 def waits_for(rule: QueueRule, max_running: int | None, trigger: str, *, awaited: bool) -> str | None:

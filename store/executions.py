@@ -46,6 +46,7 @@ class ExecutionFilter:
     waiting_connection_ids: Sequence[str] = ()
     originals_only: bool = False
     unresolved: bool = False
+    parked: bool = False
     hide_no_changes: bool = False
     q: str | None = None
 
@@ -390,6 +391,8 @@ def _conditions(wanted: ExecutionFilter, session: AsyncSession) -> list[ColumnEl
         conditions.append(or_(ExecutionRow.reason.is_(None), ExecutionRow.reason != NO_CHANGES))
     if wanted.unresolved:
         conditions.append(UNRESOLVED)
+    if wanted.parked:
+        conditions.append(ExecutionRow.parked_until.is_not(None))
     if wanted.tags:
         conditions.append(_tagged(wanted.tags))
     if wanted.q:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.executions import Status
@@ -65,25 +65,35 @@ class Queues:
         return [key or "" for key in await self.session.scalars(query)]
 
     async def next(
-        self, flow_id: str, rule: QueueRule, busy: Sequence[str], limit: int, *, awaited: bool = False
+        self,
+        flow_id: str,
+        rule: QueueRule,
+        busy: Sequence[str],
+        limit: int,
+        *,
+        awaited: bool = False,
+        closed: Sequence[str] = (),
+        except_roots: Sequence[str] = (),
     ) -> list[Waiting]:
         """The first ones; where order is kept per key, the first of each key that nobody is busy with. `awaited`: of
-        those only that their callers wait for."""
+        those only that their callers wait for. `closed` keys: nothing but replays of `except_roots`."""
         if awaited and rule.limit is None:
             return []  # such ones do not wait here
         query = select(ExecutionRow.id, ExecutionRow.queue_key)
         if rule.per_key:
             query = select(func.min(ExecutionRow.id).label("id"), ExecutionRow.queue_key)
             query = query.where(ExecutionRow.queue_key.not_in(busy)).group_by(ExecutionRow.queue_key)
-        query = query.where(ExecutionRow.instance_flow_id == flow_id, *_waiting())
+        query = query.where(ExecutionRow.instance_flow_id == flow_id, *waiting())
         if awaited:
             query = query.where(ExecutionRow.is_awaited)
+        if closed:
+            query = query.where(or_(ExecutionRow.queue_key.not_in(closed), ExecutionRow.root_id.in_(except_roots)))
         rows = await self.session.execute(query.order_by(literal_column("1")).limit(limit))
         return [Waiting(row[0], row[1] or "") for row in rows]
 
     async def claim(self, execution_ids: Sequence[str], now: datetime) -> list[ExecutionRow]:
         """Those that have a slot from now on, in order."""
-        statement = update(ExecutionRow).where(ExecutionRow.id.in_(execution_ids), *_waiting())
+        statement = update(ExecutionRow).where(ExecutionRow.id.in_(execution_ids), *waiting())
         values = {"handed_over_at": now, "check_after": now + STARTED_WITHIN, "reason": None, "updated_at": now}
         rows = await self._returning(statement.values(**values))
         return sorted(rows, key=lambda row: row.id)
@@ -93,22 +103,20 @@ class Queues:
         first that waits longest."""
         if await self._max_running(of.customer_id) is None:
             return [of] if await self.any_waiting(of.instance_flow_id) else []
-        first = select(func.min(ExecutionRow.id)).where(
-            ExecutionRow.instance_flow_id == InstanceFlowRow.id, *_waiting()
-        )
+        first = select(func.min(ExecutionRow.id)).where(ExecutionRow.instance_flow_id == InstanceFlowRow.id, *waiting())
         oldest = first.scalar_subquery()
         query = _queues().where(InstanceRow.customer_id == of.customer_id, oldest.is_not(None))
         rows = await self.session.execute(query.order_by(oldest).limit(TOLD_AT_ONCE))
         return [QueueOf(*row) for row in rows]
 
     async def any_waiting(self, flow_id: str) -> bool:
-        query = select(ExecutionRow.id).where(ExecutionRow.instance_flow_id == flow_id, *_waiting())
+        query = select(ExecutionRow.id).where(ExecutionRow.instance_flow_id == flow_id, *waiting())
         return await self.session.scalar(query.limit(1)) is not None
 
     async def counts(self, flow_ids: Sequence[str]) -> dict[str, QueueCounts]:
         """By flow; one where nothing waits is left out."""
         query = select(ExecutionRow.instance_flow_id, func.count(), func.min(ExecutionRow.queued_at))
-        query = query.where(ExecutionRow.instance_flow_id.in_(flow_ids), *_waiting())
+        query = query.where(ExecutionRow.instance_flow_id.in_(flow_ids), *waiting())
         rows = await self.session.execute(query.group_by(ExecutionRow.instance_flow_id))
         return {row[0]: QueueCounts(row[1], row[2]) for row in rows}
 
@@ -116,26 +124,26 @@ class Queues:
         flows = select(InstanceFlowRow.id).join(InstanceRow, InstanceRow.id == InstanceFlowRow.instance_id)
         flows = flows.where(InstanceRow.customer_id == customer_id)
         query = select(func.count(), func.min(ExecutionRow.queued_at))
-        found = await self.session.execute(query.where(ExecutionRow.instance_flow_id.in_(flows), *_waiting()))
+        found = await self.session.execute(query.where(ExecutionRow.instance_flow_id.in_(flows), *waiting()))
         return QueueCounts(*found.one())
 
     async def in_order(self, flow_id: str, page: Page) -> Sequence[ExecutionRow]:
         """What waits, in its order."""
-        query = select(ExecutionRow).where(ExecutionRow.instance_flow_id == flow_id, *_waiting())
+        query = select(ExecutionRow).where(ExecutionRow.instance_flow_id == flow_id, *waiting())
         if page.after:
             query = query.where(ExecutionRow.id > page.after)
         return (await self.session.scalars(query.order_by(ExecutionRow.id).limit(page.limit + 1))).all()
 
     async def drop_oldest(self, flow_id: str, number: int, now: datetime) -> Sequence[ExecutionRow]:
         """Those that have never begun and must make room."""
-        oldest = select(ExecutionRow.id).where(ExecutionRow.instance_flow_id == flow_id, *_waiting())
+        oldest = select(ExecutionRow.id).where(ExecutionRow.instance_flow_id == flow_id, *waiting())
         oldest = oldest.where(ExecutionRow.attempt == 0).order_by(ExecutionRow.id).limit(number)
         ended = {"status": Status.SKIPPED, "reason": QUEUE_FULL, "ended_at": now, "updated_at": now}
         return await self._returning(update(ExecutionRow).where(ExecutionRow.id.in_(oldest)).values(**ended))
 
     async def cancel_waiting(self, flow_id: str, limit: int, now: datetime) -> Sequence[ExecutionRow]:
         """Some of what waits, oldest first. Upkeep ends the workflow of one that waits for its next attempt."""
-        first = select(ExecutionRow.id).where(ExecutionRow.instance_flow_id == flow_id, *_waiting())
+        first = select(ExecutionRow.id).where(ExecutionRow.instance_flow_id == flow_id, *waiting())
         first = first.order_by(ExecutionRow.id).limit(limit)
         ended = {"status": Status.CANCELED, "reason": "canceled", "ended_at": now, "updated_at": now}
         rows = await self._returning(update(ExecutionRow).where(ExecutionRow.id.in_(first)).values(**ended))
@@ -146,7 +154,7 @@ class Queues:
 
     async def with_waiting(self, after: str, limit: int) -> list[QueueOf]:
         """Queues that have something to do, by the flow's id: nobody has paused them or their instance."""
-        some = select(ExecutionRow.id).where(ExecutionRow.instance_flow_id == InstanceFlowRow.id, *_waiting())
+        some = select(ExecutionRow.id).where(ExecutionRow.instance_flow_id == InstanceFlowRow.id, *waiting())
         query = _queues().where(some.exists(), InstanceFlowRow.id > after)
         rows = await self.session.execute(query.order_by(InstanceFlowRow.id).limit(limit))
         return [QueueOf(*row) for row in rows]
@@ -177,7 +185,7 @@ def _in_slots() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _waiting() -> tuple[ColumnElement[bool], ...]:
+def waiting() -> tuple[ColumnElement[bool], ...]:
     """Word for word as the partial index has it: a bound value would hide it from SQLite's planner."""
     return (
         ExecutionRow.queue_key.is_not(None),

@@ -27,11 +27,6 @@ CURRENT = "current"
 WAITING = frozenset({Status.QUEUED, Status.RETRYING})
 
 
-def revision(row: ExecutionRow) -> int:
-    """Another one with each change of the row."""
-    return int(row.updated_at.timestamp() * 1_000_000)
-
-
 async def edit(
     session: AsyncSession,
     resources: Resources,
@@ -45,7 +40,7 @@ async def edit(
     row = await locked(session, execution_id)
     if row is None:
         raise NotFound("There is no such execution")
-    precondition.ensure(revision(row))
+    precondition.ensure(service.revision(row))
     _ensure_waiting(row, changes)
     before = _shown(row)
     if "deployment_id" in changes:

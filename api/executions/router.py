@@ -65,7 +65,7 @@ async def list_(
 async def get(execution_id: str, session: Session, resources: ResourcesDep, tag: EtagDep) -> ExecutionDetail:
     """Read an execution: status, attempts, steps, lineage."""
     view = await service.get(session, execution_id)
-    tag(editing.revision(view.row))
+    tag(service.revision(view.row))
     expiries = await service.expiries(session, resources.settings.retention, [view])
     return ExecutionDetail.of(
         view,
@@ -97,7 +97,7 @@ async def update(
     )
     if handover is not None:
         after_commit.append(partial(resources.gateway.replace, handover))
-    tag(editing.revision(view.row))
+    tag(service.revision(view.row))
     return read(resources, await service.expiries(session, resources.settings.retention, [view]), view)
 
 
@@ -115,6 +115,24 @@ async def retry_now(
     """Make the next attempt now, as `next_attempt_at` does that is over."""
     body = ExecutionUpdate(next_attempt_at=utcnow())
     return await update(execution_id, body, session, caller, resources, precondition, tag, after_commit)
+
+
+@router.post("/executions/{execution_id}/unpark")
+@requires("execute")
+async def unpark(
+    execution_id: str,
+    session: Session,
+    caller: CallerDep,
+    resources: ResourcesDep,
+    precondition: PreconditionDep,
+    tag: EtagDep,
+    after_commit: AfterCommit,
+) -> ExecutionRead:
+    """Let its queue go on without one that has failed for good and keeps its place."""
+    view, queue = await service.unpark(session, caller.principal, execution_id, precondition)
+    after_commit.append(partial(resources.gateway.nudge, queue))
+    tag(service.revision(view.row))
+    return read(resources, await service.expiries(session, resources.settings.retention, [view]), view)
 
 
 @router.get("/executions/{execution_id}/payload")

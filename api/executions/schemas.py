@@ -38,6 +38,7 @@ class ExecutionQuery(Filter):
     waiting_connection_id: list[str] = []
     originals_only: bool = False
     unresolved: bool = Field(False, description="Failed originals with no later successful replay")
+    parked: bool = Field(False, description="Failed for good, and what has their key waits behind them")
     hide_no_changes: bool = Field(False, description="Without polls that found nothing new")
     q: str | None = Field(None, description="An id, or any part of an error message or a tag's value")
 
@@ -59,6 +60,7 @@ class ExecutionQuery(Filter):
             waiting_connection_ids=self.waiting_connection_id,
             originals_only=self.originals_only,
             unresolved=self.unresolved,
+            parked=self.parked,
             hide_no_changes=self.hide_no_changes,
             q=self.q,
         )
@@ -131,6 +133,7 @@ class ExecutionRead(BaseModel):
     error: ErrorRead | None
     replay_of: str | None
     resolved_by: str | None = Field(description="The first replay of it, or of a replay of it, that has succeeded")
+    parked_until: Instant | None = Field(description="Until when it keeps its place in its queue, though it has failed")
     superseded_by: str | None = Field(description="The newer delivery that made its pending retry needless")
     invoked_by: str | None
     tags: dict[str, str]
@@ -168,6 +171,7 @@ class ExecutionRead(BaseModel):
             error=ErrorRead.of(row.error),
             replay_of=row.replay_of,
             resolved_by=row.resolved_by,
+            parked_until=row.parked_until,
             superseded_by=row.superseded_by,
             invoked_by=row.invoked_by,
             tags=row.tags,

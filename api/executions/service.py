@@ -11,6 +11,7 @@ from activities.outbox import announce_execution
 from activities.payloads import EMPTY, Payload
 from activities.records import value_context
 from activities.replays import accept_replay, locked, replayable
+from api.etags import Precondition
 from api.events import record
 from api.executions.schemas import ErrorRead, Expiry, StepRead
 from api.resources import Resources
@@ -22,6 +23,8 @@ from runtime.clock import utcnow
 from runtime.crypto import Keyring
 from store.executions import ExecutionFilter, Executions, ExecutionView
 from store.paging import Page
+from store.parking import Parking
+from store.queues import QueueOf
 from store.retention import Expired
 from store.steps import Record, Steps
 from store.tables import ExecutionRow, StepRow
@@ -152,6 +155,26 @@ async def cancel(session: AsyncSession, principal: str, execution_id: str) -> Ex
     await session.flush()
     _note(session, principal, "execution.canceled", row)
     return row
+
+
+def revision(row: ExecutionRow) -> int:
+    """Another one with each change of the row."""
+    return int(row.updated_at.timestamp() * 1_000_000)
+
+
+async def unpark(
+    session: AsyncSession, principal: str, execution_id: str, precondition: Precondition
+) -> tuple[ExecutionView, QueueOf]:
+    """Its queue goes on without it; the caller tells it so. Raises NotFound, VersionConflict, Conflict `not_parked`."""
+    view = await get(session, execution_id)
+    row = view.row
+    precondition.ensure(revision(row))
+    if row.parked_until is None:
+        raise Conflict("Nothing waits behind this execution", code="not_parked")
+    await Parking(session).free(row.instance_flow_id, [row.id], utcnow())
+    _note(session, principal, "execution.unparked", row)
+    await session.refresh(row)
+    return view, QueueOf(row.instance_flow_id, row.instance_id, row.customer_id)
 
 
 def _note(session: AsyncSession, principal: str, action: str, row: ExecutionRow, **details: Any) -> None:

@@ -32,6 +32,8 @@ class QueueRead(BaseModel):
     running: int = Field(description="Other executions that have not ended")
     oldest_waiting_at: Instant | None = Field(description="When the first one that waits for a slot was accepted")
     paused: bool = Field(description="Nothing begins that waits for a slot")
+    parked: int = Field(description="Executions that have failed for good, and what has their key waits behind them")
+    parked_until: Instant | None = Field(description="When the first of those is given up")
 
     @classmethod
     def of(cls, view: FlowView) -> Self:
@@ -43,6 +45,8 @@ class QueueRead(BaseModel):
             running=view.running,
             oldest_waiting_at=view.oldest_waiting_at,
             paused=view.row.queue_paused,
+            parked=view.parked.parked,
+            parked_until=view.parked.first_until,
         )
 
 

@@ -23,10 +23,12 @@ from store.held import HeldExecutions
 from store.instance_flows import InstanceFlows
 from store.instances import Instances
 from store.paging import Page
+from store.parking import ParkedCounts, Parking
 from store.queues import QueueCounts, Queues
 from store.tables import ExecutionRow, FlowApiKeyRow, InstanceFlowRow, InstanceRow
 
 KEY_PREFIX = "fgf_"
+NONE_PARKED = ParkedCounts(0, None)
 NOTHING = QueueCounts(0, None)
 
 
@@ -42,6 +44,7 @@ class FlowView:
     waiting: int
     held: int
     oldest_waiting_at: datetime | None
+    parked: ParkedCounts
     customer_id: str
     last_execution: ExecutionRow | None
 
@@ -155,6 +158,7 @@ async def _views(
     last = await InstanceFlows(session).last_executions(ids)
     held = await HeldExecutions(session).counts_by_flow([each.id for each in instances if may_hold(each)])
     queued = await Queues(session).counts(ids)
+    parked = await Parking(session).counts(ids)
     now = utcnow()
     return [
         FlowView(
@@ -166,6 +170,7 @@ async def _views(
             waiting=queued.get(row.id, NOTHING).waiting,
             held=held.get(row.id, 0),
             oldest_waiting_at=queued.get(row.id, NOTHING).oldest_waiting_at,
+            parked=parked.get(row.id, NONE_PARKED),
             customer_id=by_id[row.instance_id].customer_id,
             last_execution=last.get(row.id),
         )

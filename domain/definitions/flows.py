@@ -17,6 +17,7 @@ from domain.values import Location, PathSyntax, is_expression, parse_path
 LONGEST_TIMEOUT = timedelta(hours=24)
 LONGEST_DELAY = timedelta(minutes=60)
 LONGEST_MAX_DELAY = timedelta(hours=24)
+SHORTEST_PARKING = timedelta(minutes=1)
 
 _QUEUED = ("sequential", "throttled")
 _OF_QUEUES = {
@@ -25,6 +26,7 @@ _OF_QUEUES = {
     "max_length": _QUEUED,
     "when_full": _QUEUED,
     "on_failure": _QUEUED,
+    "when_failed": _QUEUED,
 }
 
 
@@ -131,5 +133,18 @@ def _check_concurrency(concurrency: Concurrency, trigger: str, at: Location, kno
             report.add((*at, name), "invalid_value", f"{name} goes with {' and '.join(modes)} flows", key=True)
     if concurrency.when_full is not None and concurrency.max_length is None:
         report.add((*at, "when_full"), "invalid_value", "when_full goes with max_length", key=True)
+    _check_parking(concurrency, at, report)
     if concurrency.key is not None and mode != "parallel":
         Scope(known).check(concurrency.key, (*at, "key"), roots=TRIGGER_ROOTS)
+
+
+def _check_parking(concurrency: Concurrency, at: Location, report: Report) -> None:
+    parks = concurrency.when_failed == "park"
+    if parks and concurrency.mode == "throttled" and concurrency.key is None:
+        detail = "park goes with flows that keep an order: sequential, or with a key"
+        report.add((*at, "when_failed"), "invalid_value", detail)
+    if concurrency.park_for is None:
+        return
+    if not parks:
+        report.add((*at, "park_for"), "invalid_value", "park_for goes with when_failed: park", key=True)
+    check_duration(concurrency.park_for, (*at, "park_for"), report, shortest=SHORTEST_PARKING)

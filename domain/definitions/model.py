@@ -207,6 +207,8 @@ class Concurrency(Node):
     max_length: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     when_full: Literal["reject", "drop_oldest"] | None = None
     on_failure: Literal["step_aside", "hold"] | None = None
+    when_failed: Literal["go_on", "park"] | None = None
+    park_for: Duration | None = None
 
 
 class OnError(Node):

@@ -46,6 +46,8 @@ class ExecutionRow(Stamped, Base):
             "instance_flow_id",
             where="queue_key IS NOT NULL AND handed_over_at IS NOT NULL AND ended_at IS NULL",
         ),
+        # What keeps its place in a queue though it has failed.
+        partial_index("ix_executions_parked", "instance_flow_id", "id", where="parked_until IS NOT NULL"),
         # What an execution has called.
         partial_index("ix_executions_invoked_by", "invoked_by", "id", where="invoked_by IS NOT NULL"),
         # What waits for a connection, in its order.
@@ -119,6 +121,7 @@ class ExecutionRow(Stamped, Base):
     workflow_id: Mapped[str | None]
     run_id: Mapped[str | None]
     handed_over_at: Mapped[datetime | None]
+    parked_until: Mapped[datetime | None]  # failed for good, it keeps its place in the queue until then
     held: Mapped[int | None]  # by a pause of its instance: the instance's hold_number then
     check_after: Mapped[datetime | None]  # null once terminal
     cancel_requested_at: Mapped[datetime | None]

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.cli.conftest import make_shop
@@ -24,6 +25,8 @@ flows:
     retry: {retries: 3, delay: 30m}
     steps: [{key: get, action: http.get, inputs: {url: "{{ trigger.body.id }}"}}]
 """
+
+PARKING = FAILING.replace("retry: {retries: 3, delay: 30m}", "concurrency: {mode: sequential, when_failed: park}")
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +146,19 @@ def test_execution_that_waits_is_changed(cli: Cli) -> None:
     watched = cli("executions", "watch", started, "--timeout", "30", code=4)
     assert f"{started} failed, attempt 2 of 2" in watched.stderr
     cli("executions", "retry-now", started, code=1)
+
+
+def test_one_that_its_queue_waits_for_is_set_free(cli: Cli) -> None:
+    shop = make_shop(cli, PARKING)
+    [url] = [flow["webhook_url"] for flow in cli.json("flows", "list", "--instance", shop.id)]
+    first, second = (httpx2.post(url, json={}).json()["execution_id"] for _ in range(2))
+    cli("executions", "watch", first, "--timeout", "30", code=4)
+    [parked] = cli.json("executions", "list", "--instance-id", shop.id, "--parked")
+    assert (parked["id"], parked["status"]) == (first, "failed")
+    assert cli.json("executions", "get", second)["status"] == "queued"
+    assert cli.json("executions", "unpark", first)["parked_until"] is None
+    cli("executions", "watch", second, "--timeout", "30", code=4)
+    cli("executions", "unpark", first, code=1)
 
 
 def test_watching_what_is_not_there_is_not_found(cli: Cli) -> None:

@@ -40,6 +40,9 @@ def test_a_parallel_flow_has_no_queue() -> None:
         (Concurrency(mode="sequential"), QueueRule(limit=1)),
         (Concurrency(mode="sequential", key="{{ trigger.body.a }}"), QueueRule(limit=WIDEST, per_key=True)),
         (Concurrency(mode="throttled", limit=5, on_failure="hold"), QueueRule(limit=5, hold=True)),
+        (Concurrency(mode="sequential", when_failed="park"), QueueRule(limit=1, park_seconds=86400.0)),
+        (Concurrency(mode="sequential", when_failed="park", park_for="5m"), QueueRule(limit=1, park_seconds=300.0)),
+        (Concurrency(mode="sequential", when_failed="go_on"), QueueRule(limit=1)),
         (
             Concurrency(mode="throttled", limit=2, max_length=7, when_full="drop_oldest"),
             QueueRule(limit=2, max_length=7, drop_oldest=True),

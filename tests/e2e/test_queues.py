@@ -204,6 +204,35 @@ async def test_a_replay_waits_in_the_queue_and_a_test_does_not(client: Client, s
     await client.wait_for(replayed["execution_id"], "succeeded")
 
 
+async def test_a_parked_one_is_replayed_at_its_place_though_the_worker_is_killed(
+    stack: Stack, client: Client, spot: Spot
+) -> None:
+    """What has its key waits behind it, visibly, and nothing else does."""
+    concurrency = '{mode: sequential, key: "{{ trigger.body.key }}", when_failed: park}'
+    made = await client.provision(queued(concurrency), endpoint=spot.url)
+    flow = f"/v1/flows/{made.flows['queued']['id']}"
+    spot.script("/begin", Answer(400), Answer(400), Answer())
+    first = await client.delivered(made.url("queued"), json={"id": 0, "key": "a"})
+    await client.wait_for(first, "failed")
+    second, other, third = ids = await delivered(client, made, 3, "aba")
+    await client.wait_for(other, "succeeded")
+    async with asyncio.timeout(10):
+        while (await client.execution(third))["reason"] != "behind_parked":
+            await asyncio.sleep(0.05)
+    assert [(await client.execution(each))["status"] for each in (second, third)] == ["queued"] * 2
+    assert ((await client.call("GET", flow))["queue"]["parked"], await parked(client, made)) == (1, [first])
+    stack.kill_workers()
+    again = (await client.call("POST", f"/v1/executions/{first}/replay", expect=202))["execution_id"]
+    stack.start_workers()
+    await until_over(client, [again, *ids])
+    assert executions(spot, "/end") == [other, again, second, third]
+    assert await parked(client, made) == []
+
+
+async def parked(client: Client, made: Provision) -> list[str]:
+    return [each["id"] for each in await client.executions(instance_id=made.id, parked=True)]
+
+
 @pytest.mark.parametrize(("most", "number"), [(None, 300), (20, 5000)], ids=["no limit", "a limit"])
 async def test_a_customer_that_floods_does_not_hold_up_another(
     client: Client, spot: Spot, most: int | None, number: int

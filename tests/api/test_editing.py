@@ -141,7 +141,7 @@ async def test_what_waits_in_a_queue_is_changed_in_the_ledger_alone(
     execution_id = await shop.delivered()
     shown = await shop.edited(execution_id, {"retries_left": 7})
     assert (shown["reason"], shown["max_attempts"], gateway.replaced) == ("queued_behind", 8, [])
-    parked = await shop.waiting(status=Status.QUEUED, handed_over_at=None, next_attempt_at=None)
+    parked = await shop.waiting(status=Status.QUEUED, handed_over_at=None, run_id="run-1", next_attempt_at=None)
     await shop.edited(parked, {"retries_left": 0})
     assert [(each.execution_id, each.queued) for each in gateway.replaced] == [(parked, False)]
 

@@ -3,19 +3,24 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
 
 import uvicorn
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.applications import Starlette
 from starlette.routing import Route
 
 from api.deps import ResourcesDep
 from api.resources import Resources
 from domain.errors import Unavailable
+from domain.retention import Retention
 from runtime import metrics
+from runtime.clock import utcnow
 from store.conservation import Conservation
+from store.gauges import Gauges
 from store.instances import Instances
 
 HOOKS = "/hooks/{token}"
@@ -82,19 +87,30 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
 
 
 async def _exposition(resources: Resources) -> Response:
-    await _count_instances(resources)
+    _forget()
+    with suppress(Unavailable, TimeoutError):
+        async with asyncio.timeout(COUNTING_SECONDS), resources.database.snapshot() as session:
+            await _count(session, resources.settings.retention)
     return Response(generate_latest(metrics.REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _count_instances(resources: Resources) -> None:
+def _forget() -> None:
     """No numbers rather than old ones while the database is away."""
-    metrics.INSTANCES.clear()
-    metrics.IMBALANCE.set(math.nan)
-    try:
-        async with asyncio.timeout(COUNTING_SECONDS), resources.database.snapshot() as session:
-            counts = await Instances(session).count_by_state()
-            metrics.IMBALANCE.set(await Conservation(session).imbalance())
-    except (Unavailable, TimeoutError):
-        return
-    for state, count in counts.items():
+    for by_label in (metrics.INSTANCES, metrics.EXECUTIONS_OPEN, metrics.OLDEST_OPEN_SECONDS):
+        by_label.clear()
+    for single in (metrics.IMBALANCE, metrics.EXECUTIONS_PARKED, metrics.RETENTION_LAG_SECONDS):
+        single.set(math.nan)
+
+
+async def _count(session: AsyncSession, retention: Retention) -> None:
+    gauges, now = Gauges(session), utcnow()
+    for state, count in (await Instances(session).count_by_state()).items():
         metrics.INSTANCES.labels(state).set(count)
+    metrics.IMBALANCE.set(await Conservation(session).imbalance())
+    for each in await gauges.open_executions():
+        metrics.EXECUTIONS_OPEN.labels(each.status, each.reason).set(each.number)
+        metrics.OLDEST_OPEN_SECONDS.labels(each.status, each.reason).set((now - each.oldest_at).total_seconds())
+    metrics.EXECUTIONS_PARKED.set(await gauges.parked())
+    oldest = await gauges.oldest_end()
+    late = now - oldest - max(retention.executions, retention.unresolved) if oldest else timedelta()
+    metrics.RETENTION_LAG_SECONDS.set(max(late, timedelta()).total_seconds())

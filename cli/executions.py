@@ -15,7 +15,8 @@ from cli.session import Flag, Many, Paging, Session, Text, command
 from cli.watching import EXECUTION_COLUMNS, LogTail, finish_execution, follow_execution
 
 COLUMNS = (
-    "id status trigger customer.name instance.name flow.name attempt max_attempts next_attempt_at queued_at error.code"
+    "id status trigger customer.name instance.name flow.name attempt max_attempts next_attempt_at queued_at reason "
+    "error.code"
 )
 EDITED_COLUMNS = "id status attempt max_attempts next_attempt_at version.number deployment_id"
 STEP_COLUMNS = "path name component action attempt status started_at ended_at error.message"

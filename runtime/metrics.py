@@ -133,6 +133,29 @@ IMBALANCE = Gauge(
     "same, so take the maximum. 0 when the books balance",
     registry=REGISTRY,
 )
+EXECUTIONS_OPEN = Gauge(
+    "flowgraft_executions_open",
+    "Executions that have not ended, by status and what they wait for, as the database has them: every API process "
+    "says the same, so take the maximum",
+    ["status", "reason"],
+    registry=REGISTRY,
+)
+OLDEST_OPEN_SECONDS = Gauge(
+    "flowgraft_executions_open_oldest_seconds",
+    "How long ago the oldest of those was accepted",
+    ["status", "reason"],
+    registry=REGISTRY,
+)
+EXECUTIONS_PARKED = Gauge(
+    "flowgraft_executions_parked",
+    "Executions that have failed for good and that their queue waits for, as the database has them",
+    registry=REGISTRY,
+)
+RETENTION_LAG_SECONDS = Gauge(
+    "flowgraft_retention_lag_seconds",
+    "By how much the oldest ended execution has been kept longer than anything is to be kept. 0 when nothing is late",
+    registry=REGISTRY,
+)
 
 
 def tell_build(commit: str) -> None:

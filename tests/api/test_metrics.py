@@ -1,6 +1,8 @@
 """`/metrics`, on the API's port or on its own, and what requests add to it."""
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -9,11 +11,13 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from api.app import create_app
+from runtime.clock import utcnow
 from runtime.devserver import free_port
 from runtime.metrics import REGISTRY
 from store.engine import Database
 from tests.api.conftest import serving, settings_for
 from tests.api.setup import deploy, make_customer, make_instance
+from tests.factories import deployed, execution, save
 from tests.fakes_gateway import FakeGateway
 
 
@@ -53,6 +57,27 @@ async def test_instances_are_those_of_the_database(app: FastAPI, client: httpx2.
     assert 'flowgraft_instances{state="enabled"} 1.0' in text
     assert 'flowgraft_instances{state="not_deployed"} 1.0' in text
     assert 'flowgraft_instances{state="paused"} 0.0' in text
+
+
+async def test_what_is_open_parked_and_late_is_counted(sqlite_database: Database, app: FastAPI) -> None:
+    async with sqlite_database.transaction() as session:
+        made = await deployed(session)
+        ago = utcnow() - timedelta(hours=1)
+        given: list[dict[str, Any]] = [
+            {"status": "queued", "reason": "queued_behind", "queued_at": ago},
+            {"status": "queued", "reason": "queued_behind", "queued_at": utcnow()},
+            {"status": "running", "queued_at": utcnow()},
+            {"status": "failed", "queued_at": ago, "ended_at": ago - timedelta(days=31), "parked_until": utcnow()},
+        ]
+        await save(session, *(execution(made.instance, made.flow, **each) for each in given))
+    async with serving(app) as client:
+        await client.get("/metrics")
+    behind = {"status": "queued", "reason": "queued_behind"}
+    assert told("flowgraft_executions_open", **behind) == 2
+    assert told("flowgraft_executions_open_oldest_seconds", **behind) == pytest.approx(3600, abs=30)
+    assert told("flowgraft_executions_open", status="running", reason="") == 1
+    assert told("flowgraft_executions_parked") == 1
+    assert told("flowgraft_retention_lag_seconds") == pytest.approx(25 * 3600, abs=30)
 
 
 async def test_without_a_database_the_rest_is_still_told(app: FastAPI, tmp_path: Path) -> None:

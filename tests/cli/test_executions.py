@@ -72,6 +72,7 @@ def test_executions_are_filtered(cli: Cli, shop: Shop, done: Json, failed: Json)
 def test_executions_are_a_table(cli: Cli, shop: Shop, done: Json) -> None:
     header, *rows = cli.rows("executions", "list", "--flow-id", shop.flow("greet"))
     assert header[:5] == ["ID", "STATUS", "TRIGGER", "CUSTOMER", "INSTANCE"]
+    assert "REASON" in header
     assert [done["id"], "succeeded", "webhook"] in [row[:3] for row in rows]
 
 

@@ -12,6 +12,7 @@ from runtime import metrics
 from tests.deploy.test_compose import services
 
 ROOT = Path(__file__).parent.parent.parent
+PROMETHEUS = ROOT / "deploy/prometheus"
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/dashboards/flowgraft.json").read_text())
 # Of Temporal's SDK, with the suffixes that `runtime/temporal.py` asks for; as a worker serves them.
 OF_THE_SDK = {
@@ -96,8 +97,27 @@ def test_dashboard_and_its_source_of_data_are_provisioned() -> None:
     assert f"./deploy/grafana/dashboards:{folder}:ro" in services()["grafana"]["volumes"]
 
 
+def test_alerts_name_metrics_and_labels_that_exist() -> None:
+    [group] = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
+    for rule in group["rules"]:
+        named = _METRIC.findall(rule["expr"])
+        assert set(named) <= set(declared()), rule["alert"]
+        selected = set(re.findall(r"(\w+)=~?\"", rule["expr"]))
+        assert selected <= set().union({"job"}, *(declared()[name] for name in named)), rule["alert"]
+        assert rule["labels"]["severity"] in ("warning", "critical")
+        assert rule["annotations"]["summary"]
+    jobs = {job["job_name"] for job in yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]}
+    [pattern] = re.findall(r'up\{job=~"([^"]*)"', str(group))
+    assert all(re.fullmatch(pattern, job) for job in jobs)
+
+
+def test_prometheus_reads_its_alerts_where_they_are_mounted() -> None:
+    [rules] = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["rule_files"]
+    assert f"./deploy/prometheus/alerts.yml:{rules}:ro" in services()["prometheus"]["volumes"]
+
+
 def test_prometheus_asks_where_metrics_are_served() -> None:
-    jobs = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    jobs = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
     asked = {job["job_name"]: job["dns_sd_configs"][0] for job in jobs if "dns_sd_configs" in job}
     port = services()["api"]["environment"]["FLOWGRAFT_METRICS_PORT"]
     assert {name: (job["names"], job["port"]) for name, job in asked.items()} == {

@@ -153,7 +153,7 @@ class ExecutionActivities:
         now = utcnow()
         values = {
             "status": Status.QUEUED,
-            "reason": QUEUED_BEHIND if row.status == Status.RETRYING else row.reason,
+            "reason": (row.reason if row.status == Status.QUEUED else None) or QUEUED_BEHIND,
             "handed_over_at": None,
             "next_attempt_at": None,
             "check_after": now + CHECK_INTERVAL,

@@ -22,8 +22,13 @@ class Gateway(Protocol):
     async def hand_over(self, handover: Handover, *, delivery: bool = False) -> bool:
         """Start the execution's workflow, once. `delivery`: a webhook's first start (signal-with-start).
 
-        Bounded by about a second and never raises for Temporal being away: False then, and upkeep starts it later.
+        Bounded by about a second and never raises for Temporal being away: False then, and it is started later, by
+        this process in some seconds or by upkeep.
         """
+        ...
+
+    async def close(self) -> None:
+        """What is to be handed over later is upkeep's from now on."""
         ...
 
     async def nudge(self, queue: QueueOf) -> bool:

@@ -73,6 +73,7 @@ async def open_resources(settings: Settings, gateway: Gateway | None) -> AsyncIt
         )
         async with outbox.kept(gateway.tell_now):
             yield resources
+        await gateway.close()
     finally:
         await http.aclose()
         await database.dispose()

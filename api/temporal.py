@@ -19,6 +19,7 @@ from activities.replacing import Replacer
 from activities.schedules import Schedules
 from activities.watching import tell_now
 from api.gateway import WorkflowLink
+from api.handing_over import HandingOver
 from domain.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from domain.messages import CALLBACK_SIGNAL, DeployInput, DeployResult, deploy_workflow_id
 from runtime.settings import Settings
@@ -48,6 +49,7 @@ class TemporalGateway:
         self._schedules = Schedules(client, database, settings.task_queue)
         self._jobs = JobStarter(client, database, settings.task_queue)
         self._away_until = 0.0
+        self._again = HandingOver(self._start)
 
     @classmethod
     async def connect(cls, settings: Settings, database: Database, converter: DataConverter) -> "TemporalGateway":
@@ -55,12 +57,20 @@ class TemporalGateway:
         return cls(await connect(settings, converter, lazy=True), database, settings)
 
     async def hand_over(self, handover: Handover, *, delivery: bool = False) -> bool:
-        if asyncio.get_running_loop().time() < self._away_until:
-            return False
-        started = await self._try(self._starter.start(handover, delivery=delivery))
-        for workflow_id in handover.supersedes:
+        started = await self._start(handover, delivery=delivery)
+        if not started:
+            self._again.later(handover)
+        for workflow_id in handover.supersedes if started else ():
             await self.cancel(workflow_id)  # upkeep repeats it
         return started
+
+    async def close(self) -> None:
+        await self._again.close()
+
+    async def _start(self, handover: Handover, *, delivery: bool = False) -> bool:
+        if asyncio.get_running_loop().time() < self._away_until:
+            return False
+        return await self._try(self._starter.start(handover, delivery=delivery))
 
     async def nudge(self, queue: QueueOf) -> bool:
         return await self._try(self._starter.nudge(queue))

@@ -37,6 +37,9 @@ class FakeGateway:
         (self.deliveries if delivery else self.handed_over).append(handover)
         return True
 
+    async def close(self) -> None:
+        pass
+
     async def nudge(self, queue: QueueOf) -> bool:
         return self._note(self.nudged, queue.instance_flow_id)
 

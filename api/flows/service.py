@@ -158,7 +158,8 @@ async def _views(
     last = await InstanceFlows(session).last_executions(ids)
     held = await HeldExecutions(session).counts_by_flow([each.id for each in instances if may_hold(each)])
     queued = await Queues(session).counts(ids)
-    parked = await Parking(session).counts(ids)
+    queues = [row.id for row in rows if row.concurrency is not None]
+    parked = await Parking(session).counts(queues) if queues else {}
     now = utcnow()
     return [
         FlowView(

@@ -54,6 +54,8 @@ async def test_flow_before_the_first_deploy(client: httpx2.AsyncClient) -> None:
             "running": 0,
             "oldest_waiting_at": None,
             "paused": False,
+            "parked": 0,
+            "parked_until": None,
         },
         "last_execution": None,
         "in_failed_state": False,

@@ -4,6 +4,7 @@ The target answers in the loop of the session, so the tests run in that loop too
 cluster instead.
 """
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -60,8 +61,12 @@ async def stack(shared_stack: Stack) -> Stack:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def client(stack: Stack) -> AsyncIterator[Client]:
+    """After each test, whatever it has killed, the books must balance: nothing accepted is lost, or counted twice."""
     async with connected(stack) as http:
         yield Client(http)
+    await stack.heal()
+    async with connected(stack) as http:
+        await ensure_balanced(Client(http))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -80,6 +85,13 @@ def figures(request: pytest.FixtureRequest) -> list[str]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for line in config.stash.get(FIGURES, []):
         terminalreporter.write_line(line)
+
+
+async def ensure_balanced(client: Client, timeout: float = 20.0) -> None:
+    deadline = asyncio.get_running_loop().time() + timeout
+    while unbalanced := [each for each in await client.all_of("/v1/conservation") if each["imbalance"]]:
+        assert asyncio.get_running_loop().time() < deadline, unbalanced
+        await asyncio.sleep(0.2)
 
 
 def connected(stack: Stack, key: str | None = ADMIN_KEY) -> httpx2.AsyncClient:

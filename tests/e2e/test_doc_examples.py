@@ -50,5 +50,5 @@ async def test_examples_of_a_page_work(stack: Stack, client: Client, spot: Spot,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    printed, _ = await asyncio.wait_for(process.communicate(), timeout=120)
+    printed, _ = await asyncio.wait_for(process.communicate(), timeout=240)
     assert process.returncode == 0, f"{page}:\n{printed.decode(errors='replace')}"

@@ -1,4 +1,4 @@
-"""Deploys and deletes whose worker is killed in the middle: the next one goes on where it was."""
+"""Deploys and deletes with something killed in the middle: they go on where they were."""
 
 import asyncio
 from collections import Counter
@@ -104,6 +104,31 @@ async def test_delete_whose_worker_is_killed_again_and_again_leaves_nothing(
     assert await _left(stack, made, executions) == Counter()
     audit = await client.all_of("/v1/audit", object_id=made.id)
     assert "instance.deleted" in [each["action"] for each in audit]
+    assert len({call.key for call in spot.called("/removed")}) == 1
+
+
+@pytest.mark.parametrize("under_way", [False, True], ids=["before it begins", "in its remove flow"])
+async def test_delete_without_temporal_goes_on_once_it_is_back(
+    stack: Stack, client: Client, spot: Spot, under_way: bool
+) -> None:
+    made = await client.provision(BUSY, endpoint=spot.url)
+    execution_id = await client.delivered(made.url("in"), json={"id": 1})
+    await client.wait_for(execution_id, "succeeded")
+    spot.hold("/removed")
+    if not under_way:
+        stack.temporal.kill()
+    deleting = await client.call(
+        "DELETE", f"/v1/instances/{made.id}", expect=202, params={"confirm_name": made.instance["name"]}
+    )
+    assert (await client.deliver(made.url("in"), expect=410))["code"] == "gone"
+    if under_way:
+        await spot.until_called("/removed")
+        stack.temporal.kill()
+    spot.release()
+    await stack.heal()
+    job = await client.wait_for_job(deleting["job_id"], timeout=90)
+    assert (job["state"], job["error"]) == ("succeeded", None)
+    assert await _left(stack, made, [execution_id]) == Counter()
     assert len({call.key for call in spot.called("/removed")}) == 1
 
 

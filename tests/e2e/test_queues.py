@@ -2,17 +2,21 @@
 
 import asyncio
 import logging
+import os
 from time import perf_counter
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowExecutionStatus
 
+from domain.messages import queue_workflow_id
 from tests.e2e.client import Client, Provision
 from tests.e2e.target import Answer, Spot
 from tests.fixtures.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+FLOOD = int(os.environ.get("FLOOD", "1000"))  # the figure in docs/nouns/queues.md is of 5,000
 measured = logging.getLogger("measured")  # shown with --log-cli-level=INFO
 
 QUEUED = """\
@@ -26,9 +30,7 @@ flows:
     concurrency: CONCURRENCY
     retry: {retries: 1, delay: 1s}
     steps:
-      - key: begin
-        action: http.post
-        inputs: {url: "{{ config.endpoint }}/begin", json: {id: "{{ trigger.body.id }}", key: "{{ trigger.body.key }}"}}
+      - {key: begin, action: http.post, inputs: {url: "{{ config.endpoint }}/begin", json: {}}}
       - {key: end, action: http.post, inputs: {url: "{{ config.endpoint }}/end", json: {}}}
 """
 
@@ -54,6 +56,9 @@ flows:
     trigger: {{type: schedule, cron: "0 0 1 1 *"}}
 {STEPS}
 """
+
+
+BEGIN = '      - {key: begin, action: http.post, inputs: {url: "{{ config.endpoint }}/begin", json: {}}}\n'
 
 
 def queued(concurrency: str) -> str:
@@ -88,19 +93,24 @@ def most_at_once(spot: Spot) -> int:
 
 
 @pytest.mark.parametrize(
-    ("concurrency", "limit"),
-    [("{mode: sequential}", 1), ("{mode: throttled, limit: 3}", 3)],
+    ("concurrency", "limit", "part"),
+    [
+        ("{mode: sequential}", 1, "worker"),
+        ("{mode: sequential}", 1, "temporal"),
+        ("{mode: sequential}", 1, "api"),
+        ("{mode: throttled, limit: 3}", 3, "worker"),
+    ],
 )
-async def test_a_queue_keeps_its_limit_though_the_worker_is_killed(
-    stack: Stack, client: Client, spot: Spot, concurrency: str, limit: int
+async def test_a_queue_keeps_its_limit_whatever_is_killed(
+    stack: Stack, client: Client, spot: Spot, concurrency: str, limit: int, part: str
 ) -> None:
     made = await client.provision(queued(concurrency), endpoint=spot.url)
     spot.script("/begin", Answer(delay=0.05))
     ids = await delivered(client, made, 30)
     await spot.until_called("/end", 8)
-    stack.kill_workers()
+    stack.kill(part)
     await asyncio.sleep(0.5)
-    stack.start_workers()
+    await stack.heal()
     await until_over(client, ids)
     assert most_at_once(spot) <= limit
     assert set(executions(spot, "/end")) == set(ids)
@@ -204,6 +214,24 @@ async def test_a_replay_waits_in_the_queue_and_a_test_does_not(client: Client, s
     await client.wait_for(replayed["execution_id"], "succeeded")
 
 
+async def test_a_queue_that_is_continued_as_new_loses_nothing(stack: Stack, client: Client, spot: Spot) -> None:
+    """Its history is bounded: after some two thousand events the next run of its workflow goes on."""
+    made = await client.provision(queued("{mode: throttled, limit: 100}").replace(BEGIN, ""), endpoint=spot.url)
+    flow_id = made.flows["queued"]["id"]
+    await client.call("POST", f"/v1/flows/{flow_id}/queue/pause")
+    await asyncio.gather(*(client.delivered(made.url("queued"), json={"id": each}) for each in range(700)))
+    await client.call("POST", f"/v1/flows/{flow_id}/queue/resume")
+    async with asyncio.timeout(120):
+        while (await client.call("GET", f"/v1/flows/{flow_id}"))["queue"]["waiting"]:
+            await asyncio.sleep(0.5)
+    temporal = await stack.temporal_client()
+    runs = [run async for run in temporal.list_workflows(f'WorkflowId = "{queue_workflow_id(flow_id)}"')]
+    assert WorkflowExecutionStatus.CONTINUED_AS_NEW in {run.status for run in runs}
+    done = await client.executions(flow_id=flow_id)
+    await until_over(client, [each["id"] for each in done])
+    assert len(set(executions(spot, "/end"))) == len(done) == 700
+
+
 async def test_a_parked_one_is_replayed_at_its_place_though_the_worker_is_killed(
     stack: Stack, client: Client, spot: Spot
 ) -> None:
@@ -233,7 +261,7 @@ async def parked(client: Client, made: Provision) -> list[str]:
     return [each["id"] for each in await client.executions(instance_id=made.id, parked=True)]
 
 
-@pytest.mark.parametrize(("most", "number"), [(None, 300), (20, 5000)], ids=["no limit", "a limit"])
+@pytest.mark.parametrize(("most", "number"), [(None, 300), (20, FLOOD)], ids=["no limit", "a limit"])
 async def test_a_customer_that_floods_does_not_hold_up_another(
     client: Client, spot: Spot, most: int | None, number: int
 ) -> None:

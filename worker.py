@@ -3,10 +3,11 @@
 import argparse
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 import uvloop
@@ -116,11 +117,12 @@ async def run_worker(settings: Settings, stop: asyncio.Event, *, watch_only: boo
             log.info("worker_ready", task_queue=settings.task_queue)
             await stop.wait()
             log.info("worker_stopping")
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
 @asynccontextmanager
 async def open_workers(settings: Settings, *, watch_only: bool) -> AsyncIterator[list[Worker]]:
-    """That of the flows and that of monitors, or the latter alone, with everything they need, not running yet."""
+    """Those of the flows and that of monitors, or the latter alone, with everything they need, not running yet."""
     database = Database(settings.database_url)
     http = GuardedHttp(settings.allowed_networks)
     outward = GuardedHttp(settings.allowed_networks)  # a target that hangs takes no connection away from a flow
@@ -142,7 +144,8 @@ async def open_workers(settings: Settings, *, watch_only: bool) -> AsyncIterator
         keeping = asyncio.create_task(keep_upkeep(client, settings.task_queue, prepare, UPKEEP_CHECKED_EVERY))
         try:
             async with outbox.kept(partial(tell_now, client, settings.task_queue)):
-                yield [watcher] if watch_only else [watcher, build_worker(settings, client, database, keyring, http)]
+                flows = [] if watch_only else build_workers(settings, client, database, keyring, http)
+                yield [watcher, *flows]
         finally:
             keeping.cancel()
     finally:
@@ -157,7 +160,35 @@ async def _prepare(client: Client, settings: Settings) -> None:
     await ensure_watch(client, settings.task_queue)
 
 
-def build_worker(settings: Settings, client: Client, database: Database, keyring: Keyring, http: GuardedHttp) -> Worker:
+def build_workers(
+    settings: Settings, client: Client, database: Database, keyring: Keyring, http: GuardedHttp
+) -> list[Worker]:
+    """One for activities, one for workflows and their local activities. In a single worker local ones come first: in a
+    burst of short steps the others would not begin before it is over, and would be taken for lost."""
+    activities = flow_activities(settings, client, database, keyring, http)
+    common: dict[str, Any] = {
+        "task_queue": settings.task_queue,
+        "activities": activities,
+        "interceptors": [LogContext()],
+        "graceful_shutdown_timeout": SHUTDOWN_GRACE,
+    }
+    return [
+        Worker(client, **common),
+        Worker(
+            client,
+            **common,
+            workflows=WORKFLOWS,
+            no_remote_activities=True,
+            workflow_runner=workflow_runner(settings.workflow_sandbox),
+            max_concurrent_workflow_tasks=WORKFLOW_TASKS,
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),  # how long a lost worker's tasks wait for it
+        ),
+    ]
+
+
+def flow_activities(
+    settings: Settings, client: Client, database: Database, keyring: Keyring, http: GuardedHttp
+) -> list[Callable[..., Any]]:
     registry = builtin_registry()
     queue = settings.task_queue
     vault = Vault(keyring)
@@ -179,43 +210,33 @@ def build_worker(settings: Settings, client: Client, database: Database, keyring
     drains = DrainActivities(database, starter)
     queues = QueueActivities(database, starter)
     calls = CallActivities(database, keyring, deployments, payloads, starter)
-    return Worker(
-        client,
-        task_queue=queue,
-        workflows=WORKFLOWS,
-        activities=[
-            steps.run_step,
-            executions.open_execution,
-            executions.close_execution,
-            deploys.switch_deployment,
-            deploys.apply_schedules,
-            deploys.start_accepted,
-            DeployFlowActivities(database).look_at_flows,
-            drains.sift_held,
-            drains.release_held,
-            queues.next_in_queue,
-            WaitActivities(database).wait_for_connection,
-            PollActivities(database, keyring, payloads).take_polled,
-            CallbackActivities(database, keyring).look_for_callback,
-            calls.call_flow,
-            calls.look_at_called,
-            *deletion.all(),
-            rotation.plan_rotation,
-            rotation.rotate_batch,
-            jobs.end_job,
-            *ReplayActivities(database, deployments, payloads, starter).all(),
-            *upgrades.all(),
-            *RetentionActivities(database, settings.retention).all(),
-            *UsageActivities(database, settings.retention).all(),
-            *ReconcileActivities(client, database, queue, settings.retention).all(),
-            upkeep.sweep,
-        ],
-        interceptors=[LogContext()],
-        workflow_runner=workflow_runner(settings.workflow_sandbox),
-        max_concurrent_workflow_tasks=WORKFLOW_TASKS,
-        sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),  # how long a lost worker's tasks wait for it
-        graceful_shutdown_timeout=SHUTDOWN_GRACE,
-    )
+    return [
+        steps.run_step,
+        executions.open_execution,
+        executions.close_execution,
+        deploys.switch_deployment,
+        deploys.apply_schedules,
+        deploys.start_accepted,
+        DeployFlowActivities(database).look_at_flows,
+        drains.sift_held,
+        drains.release_held,
+        queues.next_in_queue,
+        WaitActivities(database).wait_for_connection,
+        PollActivities(database, keyring, payloads).take_polled,
+        CallbackActivities(database, keyring).look_for_callback,
+        calls.call_flow,
+        calls.look_at_called,
+        *deletion.all(),
+        rotation.plan_rotation,
+        rotation.rotate_batch,
+        jobs.end_job,
+        *ReplayActivities(database, deployments, payloads, starter).all(),
+        *upgrades.all(),
+        *RetentionActivities(database, settings.retention).all(),
+        *UsageActivities(database, settings.retention).all(),
+        *ReconcileActivities(client, database, queue, settings.retention).all(),
+        upkeep.sweep,
+    ]
 
 
 def build_watcher(

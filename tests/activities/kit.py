@@ -1,7 +1,7 @@
 """Every activity on one database, wired as worker.py does it, with scripted HTTP and without a worker."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
@@ -43,7 +43,7 @@ from store.tables import Base, ExecutionRow, LogRow, StepRow
 from tests.factories import Deployed, deployed, execution
 from tests.fakes import ScriptedHttp
 from tests.fixtures.temporal import KEYRING
-from worker import build_worker
+from worker import build_workers
 
 PUBLIC_URL = "https://flowgraft.example.com"
 
@@ -202,5 +202,8 @@ def close_input(row: ExecutionRow, status: str, **given: Any) -> CloseInput:
 async def working(kit: Kit) -> AsyncIterator[None]:
     """The real worker, on the kit's task queue, with its scripted HTTP."""
     settings = Settings(database_url=kit.database.url, task_queue=kit.task_queue, public_url=PUBLIC_URL)
-    async with build_worker(settings, kit.temporal, kit.database, KEYRING, cast(GuardedHttp, kit.http)):
+    workers = build_workers(settings, kit.temporal, kit.database, KEYRING, cast(GuardedHttp, kit.http))
+    async with AsyncExitStack() as working_ones:
+        for worker in workers:
+            await working_ones.enter_async_context(worker)
         yield

@@ -9,7 +9,19 @@ from runtime.devserver import free_port
 from runtime.version import version
 
 NAMES = ["status", "state", "code", "method", "handler"]  # of a few values each
-BOUNDED = {"integration", "flow", "trigger", "component", "action", "outcome", "version", "commit", "kind", *NAMES}
+BOUNDED = {
+    "integration",
+    "flow",
+    "trigger",
+    "component",
+    "action",
+    "outcome",
+    "version",
+    "commit",
+    "kind",
+    *NAMES,
+    "reason",
+}
 DECLARED = [value for name, value in vars(metrics).items() if name.isupper() and hasattr(value, "describe")]
 
 

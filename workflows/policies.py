@@ -43,7 +43,7 @@ UPGRADE_SEGMENT = 100
 WHILE_DEPLOYING = [timedelta(seconds=seconds) for seconds in (1, 2, 4, 8, 15, *[30] * 20)]
 
 # After how many events a queue's history may be left behind.
-QUEUE_SEGMENT = 2_000
+QUEUE_SEGMENT = 1_000
 
 # One look of upkeep; the schedule comes again, so it is not repeated for long.
 SWEEP: dict[str, Any] = {

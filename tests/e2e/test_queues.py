@@ -224,14 +224,14 @@ async def test_a_replay_waits_in_the_queue_and_a_test_does_not(client: Client, s
 
 
 async def test_a_queue_that_is_continued_as_new_loses_nothing(stack: Stack, client: Client) -> None:
-    """Its history is bounded: after some two thousand events the next run of its workflow goes on."""
+    """Its history is bounded: after some thousand events the next run of its workflow goes on."""
     made = await client.provision(QUICK)
     flow_id = made.flows["quick"]["id"]
     await client.call("POST", f"/v1/flows/{flow_id}/queue/pause")
-    ids = await asyncio.gather(*(client.delivered(made.url("quick"), json={"id": each}) for each in range(600)))
+    ids = await asyncio.gather(*(client.delivered(made.url("quick"), json={"id": each}) for each in range(300)))
     await client.call("POST", f"/v1/flows/{flow_id}/queue/resume")
     done = await until_over(client, sorted(ids), timeout=120)
-    assert len(done) == len(set(ids)) == 600
+    assert len(done) == len(set(ids)) == 300
     temporal = await stack.temporal_client()
     runs = [run async for run in temporal.list_workflows(f'WorkflowId = "{queue_workflow_id(flow_id)}"')]
     assert WorkflowExecutionStatus.CONTINUED_AS_NEW in {run.status for run in runs}
@@ -266,7 +266,7 @@ async def parked(client: Client, made: Provision) -> list[str]:
     return [each["id"] for each in await client.executions(instance_id=made.id, parked=True)]
 
 
-@pytest.mark.parametrize(("most", "number"), [(None, 300), (20, FLOOD)], ids=["no limit", "a limit"])
+@pytest.mark.parametrize(("most", "number"), [(None, 200), (20, FLOOD)], ids=["no limit", "a limit"])
 async def test_a_customer_that_floods_does_not_hold_up_another(
     client: Client, spot: Spot, most: int | None, number: int
 ) -> None:

@@ -1,4 +1,4 @@
-"""The `flowgraft` command."""
+"""The `flowgraft` command, whole: with what starts the product or looks into it."""
 
 import asyncio
 import os
@@ -11,41 +11,9 @@ import typer
 import uvicorn
 
 from activities.vault import open_keyring
-from cli import (
-    alert_groups,
-    alerts,
-    api_keys,
-    audit,
-    config,
-    connections,
-    customers,
-    doctor,
-    event_endpoints,
-    events,
-    executions,
-    flows,
-    instance_connections,
-    instances,
-    integrations,
-    jobs,
-    keys,
-    labels,
-    log_streams,
-    login,
-    logs,
-    maintenance,
-    monitors,
-    replays,
-    request,
-    state,
-    transfer,
-    upgrades,
-    usage,
-    versions,
-    views,
-)
+from cli import doctor
 from cli.dev import DevOptions, run_dev
-from cli.words import Words
+from cli.nouns import app
 from cli.workers import run_workers
 from domain.errors import Unavailable
 from runtime.logs import configure_logs
@@ -53,43 +21,11 @@ from runtime.settings import Settings, SettingsInvalid, load_settings
 from store.engine import Database
 from store.migrate import ensure_current, upgrade
 
-app = typer.Typer(
-    cls=Words, no_args_is_help=True, add_completion=False, help="Flowgraft: integration instances on Temporal."
-)
+__all__ = ["app"]
+
 db = typer.Typer(no_args_is_help=True, help="The database.")
 app.add_typer(db, name="db")
-instances.app.add_typer(config.app, name="config")
-instances.app.add_typer(instance_connections.app, name="connections")
-for commands in (login.root, doctor.root, request.root, transfer.root, usage.root):
-    app.add_typer(commands)
-for name, noun in {
-    "customers": customers,
-    "integrations": integrations,
-    "versions": versions,
-    "upgrades": upgrades,
-    "instances": instances,
-    "flows": flows,
-    "executions": executions,
-    "replays": replays,
-    "state": state,
-    "logs": logs,
-    "log-streams": log_streams,
-    "events": events,
-    "monitors": monitors,
-    "alerts": alerts,
-    "alert-groups": alert_groups,
-    "maintenance": maintenance,
-    "event-endpoints": event_endpoints,
-    "labels": labels,
-    "views": views,
-    "audit": audit,
-    "connections": connections,
-    "jobs": jobs,
-    "keys": keys,
-    "api-keys": api_keys,
-    "profiles": login,
-}.items():
-    app.add_typer(noun.app, name=name)
+app.add_typer(doctor.root)
 
 
 @app.command()

@@ -17,7 +17,7 @@ from cli.given import read_object
 from cli.session import Many, Session, command
 
 SCHEMA = "flowgraft/export-v1"
-CUSTOMER = ("name", "external_id", "description", "labels", "show_all_instances")
+CUSTOMER = ("name", "external_id", "description", "labels", "show_all_instances", "max_running")
 INSTANCE = ("name", "description", "labels")
 AS_YAML = {"Content-Type": "application/yaml"}
 COLUMNS = "what name result to_set"

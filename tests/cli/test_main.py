@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from cli.entry import OF_THIS_MACHINE
 from cli.main import app
 from tests.cli.terminal import Cli, Shop
 
@@ -44,6 +45,20 @@ def test_every_command_explains_itself() -> None:
         if not command.help:
             silent.append(words)
     assert silent == []
+
+
+def test_only_what_is_about_this_machine_imports_the_server() -> None:
+    assert {"temporalio", "sqlalchemy", "fastapi", "uvicorn"} & told(
+        "import sys, cli.nouns; print(*sys.modules)"
+    ) == set()
+    light = told("import cli.nouns, typer.main; print(*typer.main.get_command(cli.nouns.app).commands)")
+    assert set(ROOT.commands) - light == OF_THIS_MACHINE
+
+
+def told(code: str) -> set[str]:
+    """What a process of its own prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    return set(done.stdout.split())
 
 
 def test_process_prints_data_and_talk_apart(cli: Cli, shop: Shop) -> None:

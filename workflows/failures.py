@@ -1,6 +1,7 @@
 """Between Temporal's failures and ours, both ways. Retryability is judged by the outermost failure only, so an
 execution's failure always leaves the workflow as one top-level ApplicationError."""
 
+import sys
 from datetime import timedelta
 
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
@@ -73,6 +74,11 @@ def passed_on(error: ActivityError | ApplicationError) -> ApplicationError:
     if isinstance(cause, ApplicationError):
         return ApplicationError(cause.message, *cause.details, type=cause.type, non_retryable=True)
     return ApplicationError(str(cause), type="internal_error", non_retryable=True)
+
+
+def is_forgotten() -> bool:
+    """In a `finally`: whether the worker has put the workflow out of memory, where no clock runs but another one's."""
+    return isinstance(sys.exception(), GeneratorExit)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -373,8 +373,9 @@ class Interpreter:
             record.status = StepStatus.CANCELED
             raise
         finally:
-            record.ended_at = workflow.now().isoformat()
-            self.records = [*(kept for kept in self.records if kept.path != path), record]
+            if not failures.is_forgotten():
+                record.ended_at = workflow.now().isoformat()
+                self.records = [*(kept for kept in self.records if kept.path != path), record]
 
     def keep(
         self,

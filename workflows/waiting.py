@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.callbacks import CallbackActivities
     from activities.waiting import WaitActivities
     from domain.messages import CallbackInput, CallbackSight, WaitInput
-    from workflows import policies
+    from workflows import failures, policies
 
 
 @dataclass
@@ -78,4 +78,5 @@ class Waiting:
         try:
             yield
         finally:
-            self.timeout.reschedule(loop.time() + left)
+            if not failures.is_forgotten():
+                self.timeout.reschedule(loop.time() + left)

@@ -80,9 +80,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
 
 @pytest.fixture
 def sqlite_url(shared: Shared, sqlite_template: Path) -> str:
-    """An empty database where the shared application looks for it."""
-    for leftover in ("-wal", "-shm"):
-        shared.path.with_name(shared.path.name + leftover).unlink(missing_ok=True)
+    """An empty database where the shared application looks for it.
+
+    A new file each time: a connection of the test before, closed late, would write its rows into the old one.
+    """
+    for old in ("", "-wal", "-shm"):
+        shared.path.with_name(shared.path.name + old).unlink(missing_ok=True)
     shutil.copyfile(sqlite_template, shared.path)
     return f"sqlite+aiosqlite:///{shared.path}"
 

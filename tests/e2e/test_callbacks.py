@@ -24,7 +24,7 @@ config:
 flows:
   - key: approve
     trigger: {type: webhook}
-    timeout: 2s
+    timeout: 1m
     steps:
       - ASK
       - {key: answer, wait: {timeout: 1h}}
@@ -61,12 +61,12 @@ async def waits(client: Client, execution_id: str) -> Json:
 
 
 async def test_execution_goes_on_with_what_it_is_called_back_with(client: Client, spot: Spot) -> None:
-    made = await client.provision(WAITS, endpoint=spot.url)
+    made = await client.provision(WAITS.replace("timeout: 1m", "timeout: 5s"), endpoint=spot.url)
     execution_id = await client.delivered(made.url("approve"))
     address = await asked(spot)
     execution = await waits(client, execution_id)
     assert execution["status"] == "running"
-    await asyncio.sleep(2)  # longer than the flow may take
+    await asyncio.sleep(5)  # longer than the flow may take
     answer = await client.call("POST", address, expect=202, json={"approved": True})
     assert answer == {"execution_id": execution_id}
     execution = await client.wait_for(execution_id, "succeeded")

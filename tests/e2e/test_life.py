@@ -93,8 +93,9 @@ async def test_a_fire_that_overlaps_is_skipped_visibly(stack: Stack, client: Cli
         while not (skipped := await client.executions(flow_id=flow, status="skipped")):
             await asyncio.sleep(0.05)
     assert (skipped[0]["reason"], skipped[0]["attempt"]) == ("overlap", 0)
+    (running,) = await client.executions(flow_id=flow, status="running")
     spot.release()
-    await client.wait_for((await client.executions(flow_id=flow, status="running"))[0]["id"], "succeeded")
+    await client.wait_for(running["id"], "succeeded")
 
 
 async def test_delete_removes_everything_and_says_gone(stack: Stack, client: Client, spot: Spot) -> None:

@@ -1,5 +1,6 @@
 """Temporal Schedules, one per instance flow that has a cron: brought in line with the ledger's row."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -8,8 +9,10 @@ from temporalio.client import (
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
+    ScheduleCalendarSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
+    ScheduleRange,
     ScheduleSpec,
     ScheduleState,
     ScheduleUpdate,
@@ -21,7 +24,7 @@ from activities.handover import Handover, execution_input, retry_policy, search_
 from domain.definitions.model import Definition
 from domain.executions import retry_rule
 from domain.messages import EXECUTION_WORKFLOW
-from domain.schedules import calendar_crons
+from domain.schedules import Calendar, calendar_crons, calendars
 from store.engine import Database
 from store.instance_flows import InstanceFlows
 from store.instances import Instances
@@ -58,14 +61,15 @@ class Schedules:
                 await self.delete(flow.id)
 
     async def differs(self, instance: InstanceRow, flow: InstanceFlowRow) -> bool:
-        """Whether Temporal lacks the flow's schedule, or lets it fire when it must not, or the other way round."""
+        """Whether Temporal lacks the flow's schedule, or lets it fire at other times than it must."""
         try:
             described = await self._client.get_schedule_handle(schedule_id(flow.id)).describe()
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise
             return True
-        return described.schedule.state.paused != _stands_still(instance)
+        schedule = described.schedule
+        return schedule.state.paused != _stands_still(instance) or not _fires_as(schedule, flow.schedule or {})
 
     async def delete(self, flow_id: str) -> bool:
         """False: there was none."""
@@ -140,6 +144,30 @@ def schedule_id(flow_id: str) -> str:
 
 def _spec(schedule: dict[str, Any]) -> ScheduleSpec:
     return ScheduleSpec(cron_expressions=calendar_crons(schedule["cron"]), time_zone_name=schedule["time_zone"])
+
+
+def _fires_as(found: Schedule, wanted: dict[str, Any]) -> bool:
+    """Somebody may have edited it in Temporal, which answers a cron as the calendars that it has made of it."""
+    spec, policy = found.spec, found.policy
+    if spec.intervals or spec.skip or spec.start_at or spec.end_at or spec.jitter or found.state.limited_actions:
+        return False
+    if (spec.time_zone_name, policy.overlap) != (wanted["time_zone"], ScheduleOverlapPolicy.ALLOW_ALL):
+        return False
+    if policy.catchup_window != timedelta(seconds=wanted["catch_up_seconds"]):
+        return False
+    return {_calendar(each) for each in spec.calendars} == calendars(wanted["cron"])
+
+
+def _calendar(spec: ScheduleCalendarSpec) -> Calendar:
+    fields = (spec.minute, spec.hour, spec.day_of_month, spec.month)
+    weekdays = frozenset(day % 7 for day in _values(spec.day_of_week))
+    return (*(_values(field) for field in fields), weekdays)
+
+
+def _values(spans: Sequence[ScheduleRange]) -> frozenset[int]:
+    return frozenset(
+        value for span in spans for value in range(span.start, max(span.start, span.end) + 1, span.step or 1)
+    )
 
 
 def _replaced(given: ScheduleUpdateInput, schedule: Schedule) -> ScheduleUpdate:

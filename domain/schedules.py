@@ -60,6 +60,19 @@ def calendar_crons(cron: str) -> list[str]:
     return [f"{minute} {hour} {day} {month} *", f"{minute} {hour} * {month} {weekday}"]
 
 
+Calendar = tuple[frozenset[int], ...]
+
+
+def calendars(cron: str) -> set[Calendar]:
+    """The minutes, hours, days of month, months and days of week (Sunday: 0) of a valid cron, for such calendars."""
+    return {_calendar(CronSim(each, datetime(_START.year, 1, 1, tzinfo=UTC))) for each in calendar_crons(cron)}
+
+
+def _calendar(cron: CronSim) -> Calendar:
+    weekdays = {day % 7 for day in cron.weekdays if isinstance(day, int)}
+    return tuple(frozenset(each) for each in (cron.minutes, cron.hours, cron.days, cron.months, weekdays))
+
+
 def _parse(text: str) -> CronSim | None:
     """Only what every cron knows: no L, W, # or R."""
     if not _FIELDS.fullmatch(text.upper()):

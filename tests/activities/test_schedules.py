@@ -1,8 +1,18 @@
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from temporalio.client import ScheduleActionStartWorkflow, ScheduleDescription, ScheduleOverlapPolicy
+from temporalio.client import (
+    ScheduleActionStartWorkflow,
+    ScheduleCalendarSpec,
+    ScheduleDescription,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    ScheduleRange,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
 from temporalio.service import RPCError
 
 from activities.schedules import schedule_id
@@ -106,3 +116,63 @@ async def test_change_while_it_is_applied_leaves_the_mark(temporal_kit: Kit) -> 
     await schedules.sync_instance(made.instance.id)
     assert await dirty(temporal_kit) == [False]
     await schedules.delete(made.flow.id)
+
+
+CRONS = ("* * * * *", "*/15 9-17 * JAN-MAR mon-fri", "0 0 29 2 *", "0 0 1,15 * 0,7", "5/10 0 * jul *", "0 3 13 * 5")
+
+
+async def test_schedule_does_not_differ_from_its_row(temporal_kit: Kit) -> None:
+    made = await temporal_kit.made(definition(NIGHTLY))
+    for cron in CRONS:
+        await changed(temporal_kit, made, schedule=CRON | {"cron": cron})
+        assert await differs(temporal_kit, made), cron
+        await temporal_kit.schedules.sync_instance(made.instance.id)
+        assert not await differs(temporal_kit, made), cron
+    await temporal_kit.schedules.delete(made.flow.id)
+    assert await differs(temporal_kit, made)
+
+
+def edited(**changes: Any) -> Callable[[ScheduleUpdateInput], ScheduleUpdate]:
+    """Of its spec, its policy or its state."""
+
+    def edit(given: ScheduleUpdateInput) -> ScheduleUpdate:
+        schedule = given.description.schedule
+        for name, value in changes.items():
+            part = next(each for each in (schedule.spec, schedule.policy, schedule.state) if hasattr(each, name))
+            setattr(part, name, value)
+        return ScheduleUpdate(schedule=schedule)
+
+    return edit
+
+
+EDITS: list[dict[str, Any]] = [
+    {"calendars": [], "cron_expressions": ["0 4 13 * *", "0 3 * * 5"]},
+    {"cron_expressions": ["0 5 * * *"]},
+    {"intervals": [ScheduleIntervalSpec(timedelta(hours=1))]},
+    {"jitter": timedelta(minutes=5)},
+    {"start_at": datetime(2100, 1, 1, tzinfo=UTC)},
+    {"end_at": datetime(2100, 1, 1, tzinfo=UTC)},
+    {"skip": [ScheduleCalendarSpec(month=[ScheduleRange(7)])]},
+    {"time_zone_name": "UTC"},
+    {"overlap": ScheduleOverlapPolicy.SKIP},
+    {"catchup_window": timedelta(seconds=91)},
+    {"paused": True},
+    {"limited_actions": True, "remaining_actions": 3},
+]
+
+
+async def test_schedule_that_somebody_has_edited_differs(temporal_kit: Kit) -> None:
+    made = await scheduled(temporal_kit)
+    await temporal_kit.schedules.sync_instance(made.instance.id)
+    for changes in EDITS:
+        await temporal_kit.temporal.get_schedule_handle(schedule_id(made.flow.id)).update(edited(**changes))
+        assert await differs(temporal_kit, made), changes
+        await temporal_kit.schedules.sync_instance(made.instance.id)
+        assert not await differs(temporal_kit, made), changes
+    await temporal_kit.schedules.delete(made.flow.id)
+
+
+async def differs(kit: Kit, made: Deployed) -> bool:
+    async with kit.database.snapshot() as session:
+        flow = await session.get_one(InstanceFlowRow, made.flow.id)
+    return await kit.schedules.differs(made.instance, flow)

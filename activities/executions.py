@@ -270,7 +270,10 @@ class ExecutionActivities:
                 await Lineage(session).note_success(row.root_id, row.id, utcnow())
                 await Parking(session).note_success(row.instance_flow_id, row.root_id, utcnow())
             tally.finished(await self._names.of(session, row.instance_flow_id), row, status)
-            await self._keeping.end(session, row.instance_id, row.id, utcnow())
+            if status == Status.SUCCEEDED:
+                await self._keeping.end_well(session, row, message.attempt, utcnow())
+            else:
+                await self._keeping.end(session, row.instance_id, row.id, utcnow())
         return row
 
     async def _settled(self, session: AsyncSession, row: Moved, status: Status) -> Status:

@@ -42,6 +42,7 @@ from store.jobs import Jobs
 from store.lineage import Lineage
 from store.parking import Parking
 from store.queues import Queues
+from store.retention import Expired
 from store.tables import InstanceFlowRow, InstanceRow
 
 T = TypeVar("T")
@@ -271,6 +272,7 @@ class UpkeepActivities:
         async with self._database.transaction() as session:
             await IdempotencyRecords(session).purge(utcnow() - IDEMPOTENCY_KEPT)
             await InstanceFlows(session).purge_tombstones(utcnow() - TOMBSTONES_KEPT)
+            await Expired(session).forget_answers(utcnow(), BATCH)
 
     async def _each(self, items: Iterable[T], act: Callable[[T], Awaitable[None]], report: SweepReport) -> None:
         """A few at once. One that fails does not hold up the others; the next sweep sees it again."""

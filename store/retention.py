@@ -19,6 +19,7 @@ from domain.ids import first_id
 from domain.retention import Cutoffs, End
 from store.dialect import affected
 from store.removal import SHARING, Removal
+from store.steps import Record
 from store.tables import ExecutionRow, LogRow, PayloadRow, StepRow
 
 ENDED = (ExecutionRow.id, ExecutionRow.status, ExecutionRow.ended_at, ExecutionRow.resolved_at)
@@ -76,10 +77,33 @@ class Expired:
         return Batch(last if ids or last != after else None, len(ids))
 
     async def forget_step_values(self, execution_ids: Sequence[str], now: datetime) -> None:
+        gone = {"step_values_removed_at": now, "answer_until": None}
         steps = update(StepRow).where(StepRow.execution_id.in_(execution_ids)).values(inputs=None, output=None)
-        executions = update(ExecutionRow).where(ExecutionRow.id.in_(execution_ids)).values(step_values_removed_at=now)
+        executions = update(ExecutionRow).where(ExecutionRow.id.in_(execution_ids)).values(gone)
         for statement in (steps, executions):
             await self.session.execute(statement.execution_options(synchronize_session=False))
+
+    async def forget_all_but_answer(self, execution_id: str, answer: Record | None, until: datetime) -> None:
+        """The values of its steps, but for what the execution came to: that goes with `forget_answers`."""
+        path, attempt = (answer.path, answer.attempt) if answer else ("", 0)
+        others = (StepRow.path != path) | (StepRow.attempt != attempt)
+        steps = update(StepRow).where(StepRow.execution_id == execution_id)
+        for statement in (
+            steps.where(others).values(inputs=None, output=None),
+            steps.where(~others).values(inputs=None),
+            update(ExecutionRow).where(ExecutionRow.id == execution_id).values(answer_until=until),
+        ):
+            await self.session.execute(statement.execution_options(synchronize_session=False))
+
+    async def forget_answers(self, now: datetime, limit: int) -> int:
+        """Those whose time is over, and whose caller, if one waits for them, has ended. How many it were."""
+        caller = aliased(ExecutionRow)
+        wanted = exists().where(caller.id == ExecutionRow.invoked_by, caller.ended_at.is_(None))
+        query = select(ExecutionRow.id).where(ExecutionRow.answer_until < now, ~(ExecutionRow.is_awaited & wanted))
+        ids = (await self.session.scalars(query.order_by(ExecutionRow.answer_until).limit(limit))).all()
+        if ids:
+            await self.forget_step_values(ids, now)
+        return len(ids)
 
     async def remove_logs(self, cutoffs: Cutoffs, after: str, limit: int) -> Batch:
         """Lines of what has not ended stay, and of what is unresolved."""

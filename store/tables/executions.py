@@ -78,6 +78,7 @@ class ExecutionRow(Stamped, Base):
             "id",
             where="ended_at IS NOT NULL AND step_values_removed_at IS NULL",
         ),
+        partial_index("ix_executions_answers", "answer_until", where="answer_until IS NOT NULL"),
         # Whose log lines are a test's.
         partial_index("ix_executions_tests", "id", where="is_test"),
     )
@@ -126,6 +127,7 @@ class ExecutionRow(Stamped, Base):
     check_after: Mapped[datetime | None]  # null once terminal
     cancel_requested_at: Mapped[datetime | None]
     step_values_removed_at: Mapped[datetime | None]  # inputs and outputs of its steps are kept no longer
+    answer_until: Mapped[datetime | None]  # of these values only what it came to is left, for who waits for it
 
 
 class PayloadRow(Base):

@@ -1,5 +1,6 @@
 """What an instance wants kept of its executions."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from activities.records import Log
 from domain.executions import Status
 from domain.logs import LOG_LEVELS, SEVERITIES
 from domain.messages import Failure
+from runtime.clock import utcnow
+from store.retention import Expired
 from store.tables import ExecutionRow, InstanceRow
 from tests.activities.kit import Kit, close_input, definition, open_input, run_step_input
 from tests.factories import NOW, Deployed
@@ -104,3 +107,50 @@ async def test_values_of_steps_stay_otherwise(kit: Kit) -> None:
     ended = await failed(kit, row)
     assert ended.step_values_removed_at is None
     assert (await kit.step_row(row.id, "step")).output is not None
+
+
+async def answered(kit: Kit, **of_execution: Any) -> ExecutionRow:
+    """One that has ended well, of an instance that keeps no values. Its second step is what it came to."""
+    row = await kit.accepted(await made(kit, step_outputs_disabled=True), **of_execution)
+    await kit.environment.run(kit.executions.open_execution, open_input(row))
+    for position, path in enumerate(("first", "step")):
+        await kit.step(run_step_input(row, "data.object", {"values": {}}, path=path, position=position))
+    await kit.environment.run(kit.executions.close_execution, close_input(row, Status.SUCCEEDED))
+    return await kit.execution(row.id)
+
+
+async def kept(kit: Kit, row: ExecutionRow) -> list[tuple[bool, bool]]:
+    """By step, whether its inputs and its output are there."""
+    steps = [await kit.step_row(row.id, path) for path in ("first", "step")]
+    return [(step.inputs is not None, step.output is not None) for step in steps]
+
+
+async def forgotten(kit: Kit, later: timedelta) -> int:
+    async with kit.database.transaction() as session:
+        return await Expired(session).forget_answers(utcnow() + later, 10)
+
+
+async def test_what_a_webhook_came_to_stays_while_its_sender_may_wait(kit: Kit) -> None:
+    row = await answered(kit)
+    assert (await kept(kit, row), row.step_values_removed_at) == ([(False, False), (False, True)], None)
+    assert await forgotten(kit, timedelta(seconds=30)) == 0  # nobody waits longer than that
+    assert await forgotten(kit, timedelta(seconds=61)) == 1
+    row = await kit.execution(row.id)
+    assert (row.step_values_removed_at is not None, row.answer_until) == (True, None)
+    assert await kept(kit, row) == [(False, False), (False, False)]
+    assert await forgotten(kit, timedelta(days=1)) == 0
+
+
+async def test_what_a_called_flow_came_to_stays_while_its_caller_is_open(kit: Kit) -> None:
+    caller = await kit.accepted(await made(kit), status=Status.RUNNING)
+    row = await answered(kit, trigger="flow", invoked_by=caller.id, is_awaited=True)
+    assert await forgotten(kit, timedelta(days=1)) == 0
+    assert await kept(kit, row) == [(False, False), (False, True)]
+    await failed(kit, caller, attempt=1)
+    assert await forgotten(kit, timedelta(days=1)) == 1
+
+
+async def test_what_nobody_waits_for_goes_with_the_end(kit: Kit) -> None:
+    row = await answered(kit, trigger="schedule")
+    assert (await kept(kit, row), row.answer_until) == ([(False, False), (False, False)], None)
+    assert row.step_values_removed_at is not None

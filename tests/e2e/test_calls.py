@@ -71,6 +71,14 @@ async def test_caller_gets_what_the_called_flow_came_to(client: Client, spot: Sp
     assert (ask["inputs"], ask["output"]) == ({"flow": "called", "inputs": {"order": 7}}, {"paid": 7})
 
 
+async def test_caller_gets_it_although_their_instance_keeps_no_values(client: Client, spot: Spot) -> None:
+    made = await client.provision(CALLS, endpoint=spot.url)
+    await client.call("PATCH", f"/v1/instances/{made.id}", json={"step_outputs_disabled": True})
+    execution = await client.wait_for(await client.delivered(made.url("caller"), json={"id": 9}), "succeeded")
+    assert [call.body for call in spot.called("/told")] == [b'{"paid":9}']
+    assert execution["steps"][0]["output"] is None
+
+
 async def test_failure_of_the_called_flow_is_one_of_the_step(client: Client, spot: Spot) -> None:
     spot.script("/called", Answer(404))
     made = await client.provision(CALLS, endpoint=spot.url)

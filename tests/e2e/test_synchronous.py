@@ -48,6 +48,16 @@ async def test_flow_answers_its_caller(client: Client, spot: Spot) -> None:
     assert (await client.http.get(made.url("ask"))).status_code == 201
 
 
+async def test_flow_answers_although_its_instance_keeps_no_values(client: Client, spot: Spot) -> None:
+    spot.script("/post", Answer(body={"order": 8}))
+    made = await client.provision(SYNC, endpoint=spot.url)
+    await client.call("PATCH", f"/v1/instances/{made.id}", json={"step_outputs_disabled": True})
+    response = await ask(client, made.url("ask"))
+    assert (response.status_code, response.json(), response.headers["x-order"]) == (201, {"order": 8}, "8")
+    post, _ = (await client.execution(response.headers["flowgraft-execution-id"]))["steps"]
+    assert (post["inputs"], post["output"]) == (None, None)
+
+
 async def test_failed_flow_says_which_execution_and_no_more(client: Client, spot: Spot) -> None:
     spot.script("/post", Answer(404, body={"internal": "words"}))
     made = await client.provision(SYNC, endpoint=spot.url)

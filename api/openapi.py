@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.problems import MEDIA_TYPE, ProblemRead
+from api.problems import ProblemRead, refusals
 
 HTTP_METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 WITH_BODY = frozenset({"post", "put", "patch"})
@@ -56,11 +56,9 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     operation["security"] = [{"apiKey": []}]
     if method == "post":
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
-    for status, description in _problems(path, method).items():
-        operation["responses"][str(status)] = {
-            "description": description,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemRead"}}},
-        }
+    operation["responses"].pop("422", None)  # the framework's own
+    for status, answer in refusals(_problems(path, method)).items():
+        operation["responses"].setdefault(str(status), answer)
 
 
 def _problems(path: str, method: str) -> dict[int, str]:
@@ -68,7 +66,7 @@ def _problems(path: str, method: str) -> dict[int, str]:
     if method in WITH_BODY:
         found |= BODIES
     if "{" in path:
-        found |= {404: "There is no such thing, or it is not yours."}
+        found |= {404: "There is no such thing, or it is not yours.", 409: "Its encryption key is gone."}
     if method != "get":
         found |= {409: "The state does not allow it.", 412: "`If-Match` is stale."}
     return found

@@ -56,6 +56,15 @@ class ProblemRead(BaseModel):
     errors: list[ProblemItem]
 
 
+def refusals(told: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses`: what every call may answer stands in the OpenAPI document by itself."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemRead"}}}
+    return {status: {"description": description, "content": content} for status, description in told.items()}
+
+
+QUEUE_IS_FULL = refusals({429: "The flow's queue is full: `queue_full`."})
+
+
 def request_id(scope: Scope) -> str:
     return str(scope.get("state", {}).get("request_id", ""))
 

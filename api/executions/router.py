@@ -29,6 +29,7 @@ from api.executions.schemas import (
 from api.logs import service as logs
 from api.logs.schemas import LogQuery, LogRead
 from api.paging import Listing
+from api.problems import QUEUE_IS_FULL, refusals
 from api.resources import Resources
 from api.routing import requires, v1_router
 from api.shapes import VersionRef
@@ -39,6 +40,7 @@ from store.executions import Executions, ExecutionView
 from store.retries import Retries
 
 PIECE = 64 * 1024  # bytes of an output
+GONE = refusals({410: "It is kept no longer."})
 
 router = v1_router("executions")
 
@@ -135,7 +137,7 @@ async def unpark(
     return read(resources, await service.expiries(session, resources.settings.retention, [view]), view)
 
 
-@router.get("/executions/{execution_id}/payload")
+@router.get("/executions/{execution_id}/payload", responses=GONE)
 @requires("read")
 async def get_payload(execution_id: str, session: Session, resources: ResourcesDep) -> PayloadRead:
     """What invoked the execution, readable."""
@@ -152,7 +154,7 @@ async def get_payload(execution_id: str, session: Session, resources: ResourcesD
     )
 
 
-@router.get("/executions/{execution_id}/payload/raw", response_class=Response)
+@router.get("/executions/{execution_id}/payload/raw", response_class=Response, responses=GONE)
 @requires("read")
 async def get_raw_payload(execution_id: str, session: Session, resources: ResourcesDep) -> Response:
     """The very bytes that were received."""
@@ -176,7 +178,7 @@ async def list_logs(
     return pager.listing(rows, LogRead.of, lambda row: row.id)
 
 
-@router.get("/executions/{execution_id}/steps/{path:path}/output", response_class=JsonStream)
+@router.get("/executions/{execution_id}/steps/{path:path}/output", response_class=JsonStream, responses=GONE)
 @requires("read")
 async def get_step_output(
     execution_id: str,
@@ -210,7 +212,7 @@ async def preview_replay(
     )
 
 
-@router.post("/executions/{execution_id}/replay", status_code=202)
+@router.post("/executions/{execution_id}/replay", status_code=202, responses=QUEUE_IS_FULL)
 @requires("execute")
 async def replay(
     execution_id: str,

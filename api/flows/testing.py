@@ -7,12 +7,13 @@ from fastapi import Response
 from api.deps import AfterCommit, CallerDep, EtagDep, PreconditionDep, ResourcesDep, Session
 from api.flows import testing_service as service
 from api.flows.testing_schemas import FlowTest, TestAccepted, TestPayloadRead
+from api.problems import QUEUE_IS_FULL
 from api.routing import requires, v1_router
 
 router = v1_router("flows")
 
 
-@router.post("/flows/{flow_id}/test", status_code=202)
+@router.post("/flows/{flow_id}/test", status_code=202, responses=QUEUE_IS_FULL)
 @requires("execute")
 async def start_test(
     flow_id: str,

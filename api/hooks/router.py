@@ -10,15 +10,14 @@ from pydantic import BaseModel, Field
 from api.hooks.receiving import received
 from api.hooks.replies import Replies
 from api.hooks.service import Hooks, Receipt
-from api.problems import MEDIA_TYPE, ProblemRead
+from api.problems import refusals
 from api.resources import Resources
 from domain.replies import seconds_to_wait
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 ANY_BODY: dict[str, Any] = {"requestBody": {"content": {"*/*": {"schema": {}, "example": {"id": 42}}}}}
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"description": description, "content": {MEDIA_TYPE: {"schema": ProblemRead.model_json_schema()}}}
-    for status, description in {
+REFUSALS = refusals(
+    {
         401: "A key is wanted or wrong: `unauthenticated`. Not signed as it should be: `signature_invalid`.",
         404: "No such webhook, or the request names no flow or customer of it: `not_found`.",
         405: "The trigger does not take this method.",
@@ -26,9 +25,13 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         "To who waits: `execution_canceled`, `execution_skipped`.",
         410: "The instance has been deleted, or the URL was changed: `gone`.",
         413: "More than 6 MiB.",
+        429: "The flow's queue is full: `queue_full`.",
         500: "To who waits: the flow has failed, `execution_failed`, or its answer is none, `invalid_reply`.",
         503: "Try later: see `Retry-After`.",
-    }.items()
+    }
+)
+OWN: dict[int | str, dict[str, Any]] = {
+    "default": {"description": "To who waits: the flow's own answer, of any status"}
 }
 
 router = APIRouter(tags=["hooks"], generate_unique_id_function=lambda route: f"hooks_{route.name}")
@@ -42,7 +45,9 @@ class ReceiptRead(BaseModel):
     duplicate: bool = Field(description="True: the same dedupe key was accepted before, and this is its execution")
 
 
-@router.post("/hooks/{token}", status_code=202, response_model=ReceiptRead, responses=REFUSALS, openapi_extra=ANY_BODY)
+@router.post(
+    "/hooks/{token}", status_code=202, response_model=ReceiptRead, responses=REFUSALS | OWN, openapi_extra=ANY_BODY
+)
 @router.api_route("/hooks/{token}", methods=METHODS, status_code=202, include_in_schema=False)
 @router.api_route("/hooks/{token}/{rest:path}", methods=METHODS, status_code=202, include_in_schema=False)
 async def receive(request: Request, token: str, rest: str = "") -> Response:

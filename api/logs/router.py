@@ -8,12 +8,13 @@ from api.deps import PagerDep, ResourcesDep, Session
 from api.logs import service
 from api.logs.schemas import LogQuery, LogRead
 from api.paging import Listing
+from api.problems import refusals
 from api.routing import requires, v1_router
 
 router = v1_router("logs")
 
 
-@router.get("/logs")
+@router.get("/logs", responses=refusals({404: "There is no such line."}))
 @requires("read")
 async def list_(
     query: Annotated[LogQuery, Query()], session: Session, resources: ResourcesDep, pager: PagerDep

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import structlog
 from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
 
 from api.app import create_app
 from runtime.settings import Settings
@@ -36,11 +37,30 @@ def settings_for(url: str) -> Settings:
     )
 
 
+@dataclass(frozen=True)
+class Documented:
+    """The application, none of whose answers may have a status that its OpenAPI document does not know."""
+
+    app: FastAPI
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def checked(message: Message) -> None:
+            path: str = getattr(scope.get("route"), "path_format", "")
+            operation = self.app.openapi()["paths"].get(path, {}).get(scope["method"].lower())
+            if message["type"] == "http.response.start" and operation is not None:
+                status = str(message["status"])
+                known = operation["responses"].keys() & {status, "default"}
+                assert known or path.startswith("/v1/probe"), f"{scope['method']} {path} answers {status}"
+            await send(message)
+
+        await self.app(scope, receive, checked)
+
+
 @asynccontextmanager
 async def serving(app: FastAPI, key: str | None = ADMIN_KEY) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the running application. What crashes inside shows as the answer that a client would get."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    transport = httpx2.ASGITransport(app=app)
+    transport = httpx2.ASGITransport(app=Documented(app))
     async with (
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=transport, base_url="http://flowgraft.test", headers=headers) as client,

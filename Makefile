@@ -6,6 +6,9 @@ STAMP := $(VENV)/.installed
 TEMPORAL := 1.31.2
 TEMPORAL_BIN ?= .cluster/temporal-$(TEMPORAL)
 
+# Each command and each process of the tests would compile the whole project again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install dev cluster cluster-test bench test check lint types contracts format lock clean
 
 help: ## This list
@@ -16,7 +19,7 @@ install: $(STAMP) ## Make .venv with hash-locked dependencies and the flowgraft 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@if command -v uv >/dev/null 2>&1; then \
-		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt && \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt && \
 		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
 	else \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt && \

@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.executions import CHECK_INTERVAL
 from activities.handover import Starter, anew, handover_of
+from activities.heartbeats import heartbeats
 from activities.job_starts import JobStarter
 from activities.keeping import Keeping
 from activities.metering import Tally
@@ -108,14 +109,15 @@ class UpkeepActivities:
     async def sweep(self) -> SweepReport:
         """Bounded, oldest first, safe beside other sweeps: every act on a row is conditional or idempotent."""
         report = SweepReport()
-        await self._hand_over(report)
-        await self._compare(report)
-        await self._tell_queues(report)
-        await tell_waiting(self._client, self._database, BATCH)
-        await self._start_jobs(report)
-        await self._sync_schedules(report)
-        await self._check_schedules(report)
-        await self._purge()
+        async with heartbeats():
+            await self._hand_over(report)
+            await self._compare(report)
+            await self._tell_queues(report)
+            await tell_waiting(self._client, self._database, BATCH)
+            await self._start_jobs(report)
+            await self._sync_schedules(report)
+            await self._check_schedules(report)
+            await self._purge()
         return report
 
     async def _hand_over(self, report: SweepReport) -> None:

@@ -22,6 +22,7 @@ from activities.alerting import Alerting
 from activities.conditions import ConditionLook
 from activities.deliveries import start_delivery
 from activities.dispatch import BATCH, Dispatcher
+from activities.heartbeats import heartbeats
 from activities.log_streams import start_forsaken
 from activities.outbox import Outbox
 from domain.messages import WATCH_SCHEDULE, WATCH_WORKFLOW, watch_queue
@@ -88,15 +89,16 @@ class WatchActivities:
     async def watch(self, message: WatchInput) -> WatchReport:
         """Safe beside other sweeps: what one has taken the other does not see, what is found is claimed once."""
         report = WatchReport()
-        report.told = await self._tell()
-        if message.look:
-            report.found = await self._look()
-        await self._start(report)
-        if message.look:
-            await start_forsaken(self._client, self._database, self._task_queue)
-        if message.look and self._is_due(self._purged_at, PURGED_EVERY):
-            await self.purge()
-            self._purged_at = asyncio.get_running_loop().time()
+        async with heartbeats():
+            report.told = await self._tell()
+            if message.look:
+                report.found = await self._look()
+            await self._start(report)
+            if message.look:
+                await start_forsaken(self._client, self._database, self._task_queue)
+            if message.look and self._is_due(self._purged_at, PURGED_EVERY):
+                await self.purge()
+                self._purged_at = asyncio.get_running_loop().time()
         return report
 
     async def purge(self) -> None:

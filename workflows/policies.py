@@ -48,6 +48,7 @@ QUEUE_SEGMENT = 1_000
 # One look of upkeep; the schedule comes again, so it is not repeated for long.
 SWEEP: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=1),
+    "heartbeat_timeout": timedelta(seconds=10),  # no other sweep begins while that of a lost worker is waited for
     "retry_policy": RetryPolicy(maximum_attempts=2),
 }
 

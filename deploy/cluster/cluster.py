@@ -129,9 +129,10 @@ class Cluster:
 
     def _child(self, name: str, *arguments: str) -> Child:
         log_file = self.logs / f"{name.lower().replace(' ', '')}.log"
-        return Child(name, arguments, self._settings(), log_file)
+        return Child(name, arguments, self.settings(), log_file)
 
-    def _settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
+        """The environment of its APIs and workers."""
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("FLOWGRAFT", "TEMPORAL"))
         }

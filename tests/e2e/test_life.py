@@ -137,10 +137,11 @@ async def _only_execution(client: Client, flow_id: str) -> Json:
 
 
 async def _until_gone(temporal: TemporalClient, made: Provision, execution_id: str) -> None:
-    """Temporal deletes a history once its queues have noted the close on disk, which they do every 30 s or so."""
+    """Temporal deletes a history once its queues have noted the close on disk, which they do every 30 s or so; one that
+    has just lost its database, as in a cluster under faults, takes longer."""
     schedule = temporal.get_schedule_handle(f"schedule-{made.flows['beat']['id']}")
     await _refused(schedule.describe)
-    deadline = asyncio.get_running_loop().time() + 75
+    deadline = asyncio.get_running_loop().time() + 150
     while left := [each async for each in temporal.list_workflows(f"InstanceId = '{made.id}'")]:
         late = asyncio.get_running_loop().time() > deadline
         assert not late, [(each.id, each.workflow_type, each.status) for each in left]
